@@ -1,0 +1,110 @@
+using Mesh30K.Coordination.Impedance;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Arrival;
+
+/// <summary>Which rule decides how early a send leaves.</summary>
+public enum PlannerKind : byte
+{
+    /// <summary>Leads are quantiles of each agent's learned delay: the default.</summary>
+    Learned,
+
+    /// <summary>Leads follow the formulas of M 3.1 with class base times.</summary>
+    Spec,
+
+    /// <summary>Everything is sent at once: what people do today.</summary>
+    FireNow,
+
+    /// <summary>Leads come from the true law of each agent's delay; exists in simulation only, as the limit to measure against.</summary>
+    Oracle,
+}
+
+/// <summary>What a planner says of one agent, in ms from send to READY: when to expect it, and how early to send.</summary>
+/// <param name="MedianMs">Predicted median; the expected arrival is the send plus this.</param>
+/// <param name="LeadMs">How early the send must leave for the agent to be READY at T with the wanted probability.</param>
+public readonly record struct LeadEstimate(float MedianMs, float LeadMs);
+
+/// <summary>How early to send to an agent. Implementations read the agent's record, which their caller owns.</summary>
+public interface IArrivalPlanner
+{
+    PlannerKind Kind { get; }
+
+    /// <param name="payloadWeight">Complexity of the message, 1 for the standard payload (M 2.4).</param>
+    /// <param name="level">The wanted probability of being READY at T, for example 0.95.</param>
+    LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level);
+}
+
+/// <summary>The true law of an agent's delay, which only a simulation knows.</summary>
+public interface IArrivalOracle
+{
+    /// <summary>The quantile in ms of READY − send for a send to this agent at <paramref name="sendAt"/>, given all that is known then.</summary>
+    float QuantileMs(int agentIndex, Instant sendAt, float payloadWeight, float level);
+}
+
+/// <summary>Leads from the agent's learned quantiles (design section 5).</summary>
+public sealed class LearnedPlanner : IArrivalPlanner
+{
+    public PlannerKind Kind => PlannerKind.Learned;
+
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) => new(
+        agent.Estimator.LeadAt(0.5f, payloadWeight, agent.QueueDepth),
+        agent.Estimator.LeadAt(level, payloadWeight, agent.QueueDepth));
+}
+
+/// <summary>
+/// The formulas of M 3.1: half the rolling round trip, class base time × weight factor × queue factor, and a buffer. M leaves
+/// <c>calculate_buffer</c> open; here it is twice the standard deviation of the measured delay (drift × mean).
+/// </summary>
+public sealed class SpecPlanner : IArrivalPlanner
+{
+    public const double BufferSigmas = 2;
+
+    public PlannerKind Kind => PlannerKind.Spec;
+
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level)
+    {
+        double network = agent.Estimator.MedianNetworkMs;
+        double median = network / 2 + ImpedanceMath.SpecProcessingMs(agent.Class, payloadWeight, agent.QueueDepth);
+        double buffer = BufferSigmas * agent.Estimator.DriftCoefficient * (network / 2 + agent.Estimator.MedianServiceMs);
+        return new((float)median, (float)(median + buffer));
+    }
+}
+
+/// <summary>Sends at once; predicts with the learned median so that its prediction error is comparable.</summary>
+public sealed class FireNowPlanner : IArrivalPlanner
+{
+    public PlannerKind Kind => PlannerKind.FireNow;
+
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) =>
+        new(agent.Estimator.LeadAt(0.5f, payloadWeight, agent.QueueDepth), 0);
+}
+
+/// <summary>Leads from the true law.</summary>
+public sealed class OraclePlanner(IArrivalOracle oracle) : IArrivalPlanner
+{
+    public PlannerKind Kind => PlannerKind.Oracle;
+
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) => new(
+        oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.5f),
+        oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, level));
+}
+
+/// <summary>The planners that a mesh offers. Immutable.</summary>
+/// <param name="oracle">Present in simulations only; without it <see cref="PlannerKind.Oracle"/> is not offered.</param>
+public sealed class PlannerSet(IArrivalOracle? oracle = null)
+{
+    private readonly IArrivalPlanner learned = new LearnedPlanner();
+    private readonly IArrivalPlanner spec = new SpecPlanner();
+    private readonly IArrivalPlanner fireNow = new FireNowPlanner();
+    private readonly IArrivalPlanner? truth = oracle is null ? null : new OraclePlanner(oracle);
+
+    public bool HasOracle => truth is not null;
+
+    public IArrivalPlanner? Find(PlannerKind kind) => kind switch
+    {
+        PlannerKind.Learned => learned,
+        PlannerKind.Spec => spec,
+        PlannerKind.FireNow => fireNow,
+        _ => truth,
+    };
+}

@@ -1,0 +1,105 @@
+using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Messages;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>
+/// One gathering at one lead: the slip, who is still in transit, and the conflicts and answers that came. Owner: the lead.
+/// Holds: every targeted agent is in exactly one of ready, conflict, in transit or skipped.
+/// </summary>
+internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instant plannedAt)
+{
+    private List<AgentAnswer>? answers;
+    private Dictionary<int, ConflictDetail>? conflicts;
+    private int readyByTarget;
+    private int windowHits;
+    private int ready;
+    private int conflict;
+
+    public OperationOrder Order { get; } = order;
+
+    public DispatchSlip Slip { get; } = slip;
+
+    /// <summary>Agents that were sent to and have not acked.</summary>
+    public int InTransit { get; set; }
+
+    public bool Closed { get; private set; }
+
+    /// <summary>
+    /// Takes an ack that was matched to its line, which is in transit. Returns false when it says TRANSIT or comes after the close: then
+    /// it changes no count.
+    /// </summary>
+    public bool Take(ref SlipLine line, in AgentAck ack, AgentRecord agent)
+    {
+        if (ack.State == TrinaryState.Transit) return false;
+        line.Outcome = ack.State == TrinaryState.Ready ? AgentOutcome.Ready : AgentOutcome.Conflict;
+        if (Closed) return false;
+        InTransit--;
+        if (ack.State == TrinaryState.Ready)
+        {
+            ready++;
+            if (line.OffsetMs <= 0) readyByTarget++;
+        }
+        else
+        {
+            conflict++;
+            if (ack.Detail?.Conflict is { } detail) (conflicts ??= [])[ack.Slot] = detail;
+        }
+        if (Math.Abs(line.OffsetMs) <= Order.Spec.WindowMs) windowHits++;
+        if (Order.Spec.CollectAnswers && ack.Detail?.Result is { } result) (answers ??= []).Add(new AgentAnswer(agent.Id, result));
+        return true;
+    }
+
+    /// <summary>Ends the gathering: what is still in transit is reported as TRANSIT. What the host never released had run out of time to live.</summary>
+    public ClusterReport Close(ReadOnlySpan<AgentRecord?> agents, Instant now)
+    {
+        Invariant.Check(!Closed);
+        Closed = true;
+        SlipLine[] lines = Slip.Lines;
+        GatherCounts counts = new() { Ready = ready, Conflict = conflict, WindowHits = windowHits, ReadyByTarget = readyByTarget };
+        int rostered = 0;
+        for (int i = 0; i < lines.Length; i++)
+        {
+            ref SlipLine line = ref lines[i];
+            if (line.Outcome == AgentOutcome.InTransit && Volatile.Read(ref line.ReleasedAtTicks) == 0 && now > Slip.ExpiresAt)
+                ArrivalPlan.Skip(ref line, SkipReason.TtlExpired);
+            if (line.Outcome == AgentOutcome.Skipped) counts.Skipped++;
+            if (line.Outcome == AgentOutcome.InTransit) counts.Transit++;
+            if (line.Outcome is AgentOutcome.Skipped or AgentOutcome.InTransit or AgentOutcome.Conflict) rostered++;
+        }
+
+        int acked = ready + conflict;
+        float[] offsets = new float[acked];
+        float[] errors = new float[acked];
+        RosterEntry[] roster = rostered == 0 ? [] : new RosterEntry[rostered];
+        float confidence = 0;
+        int a = 0;
+        int r = 0;
+        for (int i = 0; i < lines.Length; i++)
+        {
+            ref SlipLine line = ref lines[i];
+            if (line.Outcome == AgentOutcome.NotTargeted) continue;
+            if (line.Outcome is AgentOutcome.Ready or AgentOutcome.Conflict)
+            {
+                offsets[a] = line.OffsetMs;
+                errors[a++] = Math.Abs(line.OffsetMs + OffsetOf(line));
+                confidence += line.Confidence;
+            }
+            if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!);
+        }
+        Invariant.Check(a == acked && r == rostered);
+        return new ClusterReport(Order.Handle, Slip.Cluster, counts, offsets, errors, roster, answers?.ToArray() ?? [], confidence);
+    }
+
+    /// <summary>arrival − predicted = (T + offset) − (released + median), so this is T − released − median in ms.</summary>
+    private float OffsetOf(in SlipLine line) =>
+        (float)((Slip.Target.Ticks - line.ReleasedAtTicks) / (double)Instant.TicksPerMs) - line.MedianMs;
+
+    private RosterEntry Entry(int slot, in SlipLine line, AgentRecord agent) => new(
+        agent.Id, Slip.Cluster.ToString(), line.Outcome, line.Reason, line.LeadMs, (float)Slip.Target.MsSince(plannedAt),
+        line.Outcome == AgentOutcome.Conflict ? conflicts?.GetValueOrDefault(slot) : null);
+}

@@ -1,0 +1,225 @@
+using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Time;
+using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>Limits of the orchestrator. Immutable.</summary>
+public sealed record OrchestratorOptions
+{
+    /// <summary>Operations in progress at once, at least 1, at most <see cref="ClusterLead.OpenGathersMax"/>; default 4.</summary>
+    public int ConcurrentMax { get; init; } = 4;
+
+    /// <summary>Operations that wait for a place, by priority, then in order; default 256. One more is refused (policy: reject newest).</summary>
+    public int QueuedMax { get; init; } = 256;
+}
+
+/// <summary>The answer to a submission: a number, or what was wrong.</summary>
+public readonly record struct SubmitResult(long Number, string? Error)
+{
+    public bool Accepted => Error is null;
+}
+
+/// <summary>
+/// The role that serves the operator: admits operations by priority, chooses T, sends one order to each sector, merges one report
+/// from each, and lets the quorum decide. It reads sector reports and never single acks. Owner: one event loop. Pure.
+/// An operation is a list of gatherings (<see cref="CascadePhases"/>); a wave asks its sectors and clusters for confirmation first.
+/// </summary>
+public sealed class Orchestrator
+{
+    /// <summary>How long after the end of a gathering the orchestrator waits for its sectors, in ms.</summary>
+    public const double GraceMs = 250;
+
+    private readonly MeshShape shape;
+    private readonly PlannerSet planners;
+    private readonly OrchestratorOptions options;
+    private readonly TargetChoice targets;
+    private readonly PriorityQueue<RunningOperation, (int, long)> queue = new();
+    private readonly Dictionary<long, RunningOperation> byHandle = [];
+    private int running;
+    private long nextNumber = 1;
+    private long nextHandle = 1;
+
+    public Orchestrator(MeshShape shape, PlannerSet planners, ArrivalOptions arrival, OrchestratorOptions options)
+    {
+        Invariant.Check(options.ConcurrentMax >= 1 && options.ConcurrentMax <= ClusterLead.OpenGathersMax);
+        this.shape = shape;
+        this.planners = planners;
+        this.options = options;
+        targets = new TargetChoice(shape.Sectors, arrival);
+    }
+
+    /// <summary>Operations in progress.</summary>
+    public int Running => running;
+
+    /// <summary>Operations that wait for a place.</summary>
+    public int Queued => queue.Count;
+
+    /// <summary>Admits an operation, or says what is wrong with it. An accepted one ends in exactly one <see cref="Effects.Completed"/>.</summary>
+    public SubmitResult Submit(OperationSpec spec, MessageId id, Instant now, Effects effects)
+    {
+        string? wrong = spec.Validate()
+            ?? (planners.Find(spec.Planner) is null ? "the planner oracle exists in simulations only; use learned, spec or fire-now" : null)
+            ?? spec.Stages.Append(spec.Selector).Select(WrongWith).FirstOrDefault(w => w is not null)
+            ?? (queue.Count >= options.QueuedMax ? $"{queue.Count} operations are waiting already; try again later" : null);
+        if (wrong is not null) return new(0, wrong);
+
+        RunningOperation operation = new(nextNumber++, id, spec, CascadePhases.Of(spec), now);
+        queue.Enqueue(operation, (-(int)spec.Priority, operation.Number));
+        Admit(now, effects);
+        return new(operation.Number, null);
+    }
+
+    /// <summary>Takes a signal from a sector.</summary>
+    public void Step(object body, Instant now, Effects effects)
+    {
+        switch (body)
+        {
+            case SectorReport report: Step(report, now, effects); break;
+            case SectorSummary summary: targets.Take(summary); break;
+            case Confirmation confirmation: Step(confirmation, now, effects); break;
+            default: throw new InvariantException($"the orchestrator takes no {body.GetType().Name}");
+        }
+    }
+
+    /// <summary>Time is up for a gathering or a confirmation round.</summary>
+    public void Step(in TimerRequest fired, Instant now, Effects effects)
+    {
+        if (!byHandle.TryGetValue(fired.Operation, out RunningOperation? operation)) return;
+        if (operation.Round is not null) EndRound(operation, now, effects);
+        else EndPhase(operation, now, effects);
+    }
+
+    private void Step(SectorReport report, Instant now, Effects effects)
+    {
+        if (!byHandle.TryGetValue(report.Handle, out RunningOperation? operation) || operation.Gather is not { } gather) return;
+        if (!gather.Take(report)) return;
+        if (gather.Waiting == 0) EndPhase(operation, now, effects);
+    }
+
+    private void Step(Confirmation confirmation, Instant now, Effects effects)
+    {
+        if (!byHandle.TryGetValue(confirmation.Handle, out RunningOperation? operation) || operation.Round is not { } round) return;
+        if (!round.Confirmed.TryAdd(confirmation.Sector, confirmation.Clusters)) return;
+        if (round.Confirmed.Count == shape.Sectors) EndRound(operation, now, effects);
+    }
+
+    private void Admit(Instant now, Effects effects)
+    {
+        while (running < options.ConcurrentMax && queue.TryDequeue(out RunningOperation? operation, out _))
+        {
+            if (now > operation.ExpiresAt)
+            {
+                effects.Completed.Add(operation.End(OperationStatus.Expired, now));
+                continue;
+            }
+            running++;
+            if (operation.Spec.Cascade == CascadeStrategy.Wave) StartRound(operation, withClusters: false, now, effects);
+            else StartPhase(operation, now, effects);
+        }
+    }
+
+    private void StartRound(RunningOperation operation, bool withClusters, Instant now, Effects effects)
+    {
+        long handle = nextHandle++;
+        Instant until = now.PlusMs(withClusters ? CascadePhases.WaveClusterMs : CascadePhases.WaveSectorMs);
+        operation.Begin(handle, new ConfirmationRound(withClusters));
+        byHandle.Add(handle, operation);
+        Preparation preparation = new(handle, withClusters, until);
+        for (int s = 0; s < shape.Sectors; s++) effects.Signals.Add(new Signal(RoleAddress.OfSector(s), preparation));
+        effects.Timers.Add(new TimerRequest(until, RoleAddress.Orchestrator, handle, 0));
+    }
+
+    private void EndRound(RunningOperation operation, Instant now, Effects effects)
+    {
+        ConfirmationRound round = operation.Round!;
+        byHandle.Remove(operation.Handle);
+        if (!round.WithClusters)
+        {
+            operation.SectorsReached = round.Confirmed.Count;
+            if (round.Confirmed.Count < CascadePhases.WaveSectorRate * shape.Sectors) Finish(operation, OperationStatus.FailedAtSector, now, effects);
+            else StartRound(operation, withClusters: true, now, effects);
+            return;
+        }
+        operation.ClustersReached = round.Confirmed.Values.Sum();
+        if (operation.ClustersReached < CascadePhases.WaveClusterRate * shape.Clusters) Finish(operation, OperationStatus.FailedAtCluster, now, effects);
+        else StartPhase(operation, now, effects);
+    }
+
+    private void StartPhase(RunningOperation operation, Instant now, Effects effects)
+    {
+        OperationSpec spec = operation.Spec;
+        PhasePlan phase = operation.CurrentPhase;
+        bool broadcast = spec.Strategy == RoutingStrategy.Broadcast;
+        double targetInMs = broadcast ? 0
+            : operation.PhaseIndex == 0 && spec.TargetInMs is { } given ? given
+            : targets.TargetInMs(spec, phase.Selector, spec.TimeoutMs - spec.WindowMs);
+        Instant target = now.PlusMs(targetInMs);
+        long handle = nextHandle++;
+        OperationOrder order = new()
+        {
+            Handle = handle,
+            OperationId = operation.Id,
+            Spec = broadcast ? spec with { Planner = PlannerKind.FireNow } : spec,
+            Selector = phase.Selector,
+            Payload = operation.Payload,
+            Target = target,
+            GatherUntil = broadcast ? now.PlusMs(spec.TimeoutMs) : target.PlusMs(spec.WindowMs),
+            ExpiresAt = operation.ExpiresAt,
+            SkipAllAs = phase.SkipAllAs,
+        };
+        int[] matching = new int[shape.Sectors];
+        for (int s = 0; s < matching.Length; s++) matching[s] = targets.Matching(s, phase.Selector);
+        int[]? quota = phase.Selector.SampleSize is { } sample ? AgentSelection.Divide(sample, matching, handle) : null;
+
+        PhaseGather gather = new(order, now, quota ?? matching);
+        for (int s = 0; s < shape.Sectors; s++)
+        {
+            if (!phase.Selector.CoversSector(s) || quota is not null && quota[s] == 0) continue;
+            gather.Expect(s);
+            effects.Signals.Add(new Signal(RoleAddress.OfSector(s), quota is null ? order : order with { Quota = quota[s] }));
+        }
+        operation.Begin(handle, gather);
+        byHandle.Add(handle, operation);
+        if (gather.Waiting == 0) EndPhase(operation, now, effects);
+        else effects.Timers.Add(new TimerRequest(order.GatherUntil.PlusMs(GraceMs), RoleAddress.Orchestrator, handle, 0));
+    }
+
+    private void EndPhase(RunningOperation operation, Instant now, Effects effects)
+    {
+        byHandle.Remove(operation.Handle);
+        PhaseResult result = operation.EndPhase();
+        bool last = operation.PhaseIndex == operation.Phases.Length;
+        bool stop = operation.Spec.Strategy == RoutingStrategy.Pipeline && !result.Quorum.Achieved;
+        if (!last && !stop)
+        {
+            StartPhase(operation, now, effects);
+            return;
+        }
+        OperationStatus status = operation.Spec switch
+        {
+            _ when stop => OperationStatus.FailedAtStage,
+            { Cascade: CascadeStrategy.PriorityFirst } => OperationStatus.Complete,
+            { Strategy: RoutingStrategy.Broadcast } when result.Report.Counts.Sent > 0 => OperationStatus.Success,
+            _ => result.Quorum.Achieved ? OperationStatus.Success : OperationStatus.Partial,
+        };
+        Finish(operation, status, now, effects);
+    }
+
+    private void Finish(RunningOperation operation, OperationStatus status, Instant now, Effects effects)
+    {
+        running--;
+        effects.Completed.Add(operation.End(status, now));
+        Admit(now, effects);
+    }
+
+    private string? WrongWith(Selector selector) =>
+        selector.Scope is SelectorScope.Sector or SelectorScope.Cluster && (selector.Sector < 0 || selector.Sector >= shape.Sectors)
+            ? $"there is no sector {selector.Sector}; sectors are 0 to {shape.Sectors - 1}"
+        : selector.Scope == SelectorScope.Cluster && (selector.Cluster < 0 || selector.Cluster >= shape.ClustersPerSector)
+            ? $"there is no cluster {selector.Cluster} in a sector; clusters are 0 to {shape.ClustersPerSector - 1}"
+        : selector.Scope == SelectorScope.Agents && selector.Places.Count == 0 ? "name at least one agent"
+        : null;
+}

@@ -1,0 +1,169 @@
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Time;
+using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>
+/// The coordinator of one sector: passes orders down to its leads, merges their reports, and sends one report up.
+/// A lead that does not report in time leaves its agents in TRANSIT and is missing from the number of clusters reached. Owner: the event loop of the sector. Pure.
+/// </summary>
+public sealed class SectorCoordinator
+{
+    /// <summary>How long after the end of a gathering a sector waits for its leads, in ms.</summary>
+    public const double GraceMs = 100;
+
+    private readonly MeshShape shape;
+    private readonly Func<ClusterAddress, OperationOrder, int> matching;
+    private readonly Dictionary<long, Open> open = [];
+    private readonly Dictionary<long, Preparing> preparing = [];
+    private readonly SectorScratch scratch;
+
+    /// <param name="scratch">Shared by the sectors of one event loop.</param>
+    /// <param name="matching">How many agents of a cluster an order's selector matches: what the sector knows from its leads' summaries.</param>
+    public SectorCoordinator(int sector, MeshShape shape, SectorScratch scratch, Func<ClusterAddress, OperationOrder, int> matching)
+    {
+        Sector = sector;
+        this.shape = shape;
+        this.scratch = scratch;
+        this.matching = matching;
+    }
+
+    public int Sector { get; }
+
+    public int OpenOperations => open.Count;
+
+    private RoleAddress Self => RoleAddress.OfSector(Sector);
+
+    /// <summary>Passes an order on to the clusters that it covers.</summary>
+    public void Step(OperationOrder order, Effects effects)
+    {
+        int first = Sector * shape.ClustersPerSector;
+        int[]? quota = null;
+        if (order.Quota is { } q)
+        {
+            int[] counts = new int[shape.ClustersPerSector];
+            for (int c = 0; c < counts.Length; c++) counts[c] = matching(ClusterAddress.Of(shape, first + c), order);
+            quota = AgentSelection.Divide(q, counts, order.Handle);
+        }
+        int expected = 0;
+        for (int c = 0; c < shape.ClustersPerSector; c++)
+        {
+            if (!order.Selector.CoversCluster(ClusterAddress.Of(shape, first + c)) || quota is not null && quota[c] == 0) continue;
+            expected++;
+            effects.Signals.Add(new Signal(RoleAddress.OfLead(Sector, c), quota is null ? order : order with { Quota = quota[c] }));
+        }
+        Open gather = new(order, expected);
+        if (expected == 0)
+        {
+            Report(gather, effects);
+            return;
+        }
+        open.Add(order.Handle, gather);
+        effects.Timers.Add(new TimerRequest(order.GatherUntil.PlusMs(GraceMs), Self, order.Handle, 0));
+    }
+
+    /// <summary>Takes a lead's report; the last one completes the sector's.</summary>
+    public void Step(ClusterReport report, Effects effects)
+    {
+        if (!open.TryGetValue(report.Handle, out Open? gather)) return;
+        gather.Reports.Add(report);
+        if (gather.Reports.Count == gather.Expected) Report(gather, effects);
+    }
+
+    /// <summary>Answers for itself, or asks its leads first.</summary>
+    public void Step(Preparation preparation, Effects effects)
+    {
+        if (!preparation.WithClusters)
+        {
+            effects.Signals.Add(new Signal(RoleAddress.Orchestrator, new Confirmation(preparation.Handle, Sector, -1, 0)));
+            return;
+        }
+        preparing[preparation.Handle] = new Preparing();
+        for (int c = 0; c < shape.ClustersPerSector; c++)
+            effects.Signals.Add(new Signal(RoleAddress.OfLead(Sector, c), preparation));
+        effects.Timers.Add(new TimerRequest(preparation.AnswerUntil.PlusMs(-GraceMs), Self, preparation.Handle, 0));
+    }
+
+    /// <summary>Takes a lead's confirmation.</summary>
+    public void Step(Confirmation confirmation, Effects effects)
+    {
+        if (!preparing.TryGetValue(confirmation.Handle, out Preparing? state)) return;
+        if (state.Confirmed.Add(confirmation.Cluster) && state.Confirmed.Count == shape.ClustersPerSector) Confirm(confirmation.Handle, state, effects);
+    }
+
+    /// <summary>Time is up for a gathering or a preparation: what came by now goes up.</summary>
+    public void Step(in TimerRequest fired, Effects effects)
+    {
+        if (open.TryGetValue(fired.Operation, out Open? gather)) Report(gather, effects);
+        if (preparing.TryGetValue(fired.Operation, out Preparing? state)) Confirm(fired.Operation, state, effects);
+    }
+
+    private void Confirm(long handle, Preparing state, Effects effects)
+    {
+        preparing.Remove(handle);
+        effects.Signals.Add(new Signal(RoleAddress.Orchestrator, new Confirmation(handle, Sector, -1, state.Confirmed.Count)));
+    }
+
+    private void Report(Open gather, Effects effects)
+    {
+        open.Remove(gather.Order.Handle);
+        scratch.Arrivals.Clear();
+        scratch.Errors.Clear();
+        List<RosterEntry> roster = [];
+        List<AgentAnswer> answers = [];
+        GatherCounts counts = default;
+        double confidence = 0;
+        // In the order of clusters, so that the same reports give the same bytes whichever came first.
+        gather.Reports.Sort(static (a, b) => a.Cluster.Index.CompareTo(b.Cluster.Index));
+        foreach (ClusterReport report in gather.Reports)
+        {
+            counts.Add(report.Counts);
+            foreach (float offset in report.OffsetsMs) scratch.Arrivals.Add(offset);
+            foreach (float error in report.ErrorsMs) scratch.Errors.Add(error);
+            roster.AddRange(report.Roster);
+            answers.AddRange(report.Answers);
+            confidence += report.ConfidenceSum;
+        }
+        counts.Transit += Unreported(gather);
+        Invariant.Check(scratch.Arrivals.Count == counts.Ready + counts.Conflict);
+        GatherReport merged = new()
+        {
+            Counts = counts,
+            Arrivals = scratch.Arrivals.ToSparse(),
+            PredictionErrors = scratch.Errors.ToSparse(),
+            Roster = roster,
+            Answers = answers,
+            ConfidenceSum = confidence,
+        };
+        effects.Signals.Add(new Signal(RoleAddress.Orchestrator, new SectorReport(gather.Order.Handle, Sector, gather.Reports.Count, merged)));
+    }
+
+    /// <summary>The agents of clusters whose lead did not report: in transit, as far as anyone knows.</summary>
+    private int Unreported(Open gather)
+    {
+        if (gather.Reports.Count == gather.Expected) return 0;
+        int agents = 0;
+        for (int c = 0; c < shape.ClustersPerSector; c++)
+        {
+            ClusterAddress address = ClusterAddress.Of(shape, Sector * shape.ClustersPerSector + c);
+            if (!gather.Reports.Exists(r => r.Cluster.Index == address.Index)) agents += matching(address, gather.Order);
+        }
+        return agents;
+    }
+
+    private sealed class Open(OperationOrder order, int expected)
+    {
+        public OperationOrder Order { get; } = order;
+
+        public int Expected { get; } = expected;
+
+        public List<ClusterReport> Reports { get; } = new(expected);
+    }
+
+    private sealed class Preparing
+    {
+        public HashSet<int> Confirmed { get; } = [];
+    }
+}

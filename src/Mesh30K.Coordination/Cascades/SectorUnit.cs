@@ -1,0 +1,191 @@
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Time;
+using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Messages;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>
+/// A sector as the host owns it: its coordinator, its leads, their agents' records and what the sector's agents learn together.
+/// One event loop owns the whole unit (ADR 0003), so nothing in it takes a lock. Signals between the sector and its leads are
+/// delivered inside <see cref="Step(object, RoleAddress, Instant, Effects)"/> by the host like any other, only cheaper.
+/// </summary>
+public sealed class SectorUnit
+{
+    /// <summary>No heartbeat for this long makes an agent offline (M 6.1).</summary>
+    public static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(30);
+
+    private readonly ClusterLead[] leads;
+    private readonly SectorCoordinator coordinator;
+    private readonly SectorScratch scratch;
+    private SortedDictionary<string, int>? capabilities;
+    private bool summaryDue = true;
+
+    /// <param name="scratch">Shared by the sectors of one event loop.</param>
+    public SectorUnit(int sector, MeshShape shape, ClusterLead[] leads, SectorScratch scratch)
+    {
+        Invariant.Check(leads.Length == shape.ClustersPerSector);
+        Sector = sector;
+        this.leads = leads;
+        this.scratch = scratch;
+        coordinator = new SectorCoordinator(sector, shape, scratch, Matching);
+    }
+
+    public int Sector { get; }
+
+    public ReadOnlySpan<ClusterLead> Leads => leads;
+
+    /// <summary>Whether <see cref="Settle"/> has something to do.</summary>
+    public bool HasUnsettled { get; private set; } = true;
+
+    /// <summary>Delivers one signal to a role of this sector.</summary>
+    public void Step(object body, RoleAddress to, Instant now, Effects effects)
+    {
+        if (to.Kind == RoleKind.Lead)
+        {
+            if (body is OperationOrder order) leads[to.Cluster].Step(order, now, effects);
+            else if (body is Preparation preparation)
+                effects.Signals.Add(new Signal(RoleAddress.OfSector(Sector), new Confirmation(preparation.Handle, Sector, to.Cluster, 1)));
+            else throw new InvariantException($"a lead takes no {body.GetType().Name}");
+            return;
+        }
+        switch (body)
+        {
+            case OperationOrder order: coordinator.Step(order, effects); break;
+            case ClusterReport report: coordinator.Step(report, effects); break;
+            case Preparation preparation: coordinator.Step(preparation, effects); break;
+            case Confirmation confirmation: coordinator.Step(confirmation, effects); break;
+            default: throw new InvariantException($"a sector takes no {body.GetType().Name}");
+        }
+    }
+
+    /// <summary>Delivers one ack to its lead.</summary>
+    public void Step(in AgentAck ack, int cluster, Instant now, Effects effects)
+    {
+        leads[cluster].Step(ack, now, effects);
+        HasUnsettled = true;
+    }
+
+    /// <summary>Delivers one heartbeat to its lead.</summary>
+    public void Step(in AgentHeartbeat heartbeat, int cluster) => leads[cluster].Step(heartbeat);
+
+    /// <summary>Delivers a timer.</summary>
+    public void Step(in TimerRequest fired, Instant now, Effects effects)
+    {
+        if (fired.Owner.Kind == RoleKind.Lead) leads[fired.Owner.Cluster].Step(fired, now, effects);
+        else coordinator.Step(fired, effects);
+    }
+
+    /// <summary>
+    /// Lets the leads learn from the acks that they counted, and tells the orchestrator how late the agents are now. To be called when the
+    /// owner is idle, and at the latest before the next operation is to profit from it.
+    /// </summary>
+    public void Settle(Effects effects)
+    {
+        foreach (ClusterLead lead in leads)
+        {
+            if (!lead.HasUnsettled) continue;
+            lead.Settle();
+            summaryDue = true;
+        }
+        HasUnsettled = false;
+        if (!summaryDue) return;
+        summaryDue = false;
+        effects.Signals.Add(new Signal(RoleAddress.Orchestrator, Summarise()));
+    }
+
+    /// <summary>
+    /// Once a second: agents without a heartbeat go offline, and changed agents get a fresh public snapshot. Once in five calls per cluster
+    /// (<paramref name="round"/> counts them) its summary is published (M 4.2).
+    /// </summary>
+    /// <param name="publish">False where nobody reads snapshots: then only liveness is checked.</param>
+    public void Sweep(Instant now, long round, bool publish, Effects effects)
+    {
+        for (int c = 0; c < leads.Length; c++)
+        {
+            foreach (AgentRecord? agent in leads[c].Agents)
+            {
+                if (agent is null) continue;
+                if (agent.CanTakeWork && now - agent.LastHeartbeatAt > OfflineAfter)
+                {
+                    agent.State = OperationalState.Offline;
+                    agent.Dirty = true;
+                    capabilities = null;
+                    summaryDue = HasUnsettled = true;
+                }
+                if (!publish || !agent.Dirty) continue;
+                agent.Dirty = false;
+                effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Of(agent, leads[c].Address, now)));
+            }
+            if (publish && (round + leads[c].Address.Index) % 5 == 0) effects.Summaries.Add(AgentSnapshot.Summarise(leads[c], now));
+        }
+    }
+
+    private int Matching(ClusterAddress address, OperationOrder order)
+    {
+        if (!order.Selector.CoversCluster(address)) return 0;
+        int count = 0;
+        foreach (AgentRecord? agent in leads[address.Cluster].Agents)
+        {
+            if (agent is null) continue;
+            Selector s = order.Selector;
+            if ((s.Class is null || agent.Class == s.Class) && (s.Capability is null || agent.Has(s.Capability))) count++;
+        }
+        return count;
+    }
+
+    private SectorSummary Summarise()
+    {
+        int[] eligible = new int[ImpedanceClasses.Count];
+        capabilities ??= CountCapabilities();
+        foreach (ClusterLead lead in leads)
+        {
+            foreach (AgentRecord? agent in lead.Agents)
+            {
+                if (agent is null || !agent.CanTakeWork) continue;
+                int c = (int)agent.Class;
+                eligible[c]++;
+                scratch.Leads[c].Add(agent.Estimator.TailMs);
+                scratch.Medians[c].Add(agent.Estimator.MedianMs);
+            }
+        }
+        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), eligible, capabilities);
+    }
+
+    private SortedDictionary<string, int> CountCapabilities()
+    {
+        SortedDictionary<string, int> counts = new(StringComparer.Ordinal);
+        foreach (ClusterLead lead in leads)
+            foreach (AgentRecord? agent in lead.Agents)
+                if (agent is { CanTakeWork: true })
+                    foreach (string capability in agent.Capabilities) counts[capability] = counts.GetValueOrDefault(capability) + 1;
+        return counts;
+    }
+
+    private static SparseSketch[] Take(Sketch[] sketches)
+    {
+        SparseSketch[] taken = new SparseSketch[sketches.Length];
+        for (int i = 0; i < sketches.Length; i++)
+        {
+            taken[i] = sketches[i].ToSparse();
+            sketches[i].Clear();
+        }
+        return taken;
+    }
+}
+
+/// <summary>Working memory that the sectors of one event loop share; empty between steps. Not thread-safe.</summary>
+public sealed class SectorScratch
+{
+    internal Sketch Arrivals { get; } = new();
+
+    internal Sketch Errors { get; } = new();
+
+    internal Sketch[] Leads { get; } = PerClass();
+
+    internal Sketch[] Medians { get; } = PerClass();
+
+    private static Sketch[] PerClass() => [.. ImpedanceClasses.All.Select(_ => new Sketch())];
+}

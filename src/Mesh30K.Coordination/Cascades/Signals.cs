@@ -1,0 +1,123 @@
+using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>One phase of an operation as it goes down the hierarchy: everything a lead needs to plan. Immutable.</summary>
+public sealed record OperationOrder
+{
+    /// <summary>Names the gathering: a new one for every phase of every operation, never used twice.</summary>
+    public required long Handle { get; init; }
+
+    public required MessageId OperationId { get; init; }
+
+    /// <summary>The operation; <see cref="OperationSpec.Selector"/> is replaced by <see cref="Selector"/>.</summary>
+    public required OperationSpec Spec { get; init; }
+
+    public required Selector Selector { get; init; }
+
+    public required string Payload { get; init; }
+
+    public required Instant Target { get; init; }
+
+    /// <summary>Acks are gathered until then.</summary>
+    public required Instant GatherUntil { get; init; }
+
+    public required Instant ExpiresAt { get; init; }
+
+    /// <summary>When set, nobody is sent to: every selected agent is listed as skipped for this reason.</summary>
+    public SkipReason SkipAllAs { get; init; }
+
+    /// <summary>How many agents this part of the mesh is to pick, when the operation samples.</summary>
+    public int? Quota { get; init; }
+}
+
+/// <summary>First step of a wave: are you there? Answered by <see cref="Confirmation"/>. A sector asked for its clusters asks them first.</summary>
+public sealed record Preparation(long Handle, bool WithClusters, Instant AnswerUntil);
+
+/// <summary>The answer to a preparation.</summary>
+/// <param name="Clusters">Clusters that confirmed; 0 when only the sector itself was asked.</param>
+public sealed record Confirmation(long Handle, int Sector, int Cluster, int Clusters);
+
+/// <summary>What a cluster gathered. The arrays are not written after creation.</summary>
+public sealed record ClusterReport(
+    long Handle, ClusterAddress Cluster, GatherCounts Counts, float[] OffsetsMs, float[] ErrorsMs, RosterEntry[] Roster, AgentAnswer[] Answers, float ConfidenceSum);
+
+/// <summary>What a sector gathered: one of these goes up instead of 300 acks.</summary>
+public sealed record SectorReport(long Handle, int Sector, int Clusters, GatherReport Report);
+
+/// <summary>How late a sector's agents tend to be, by class: what the orchestrator chooses T from.</summary>
+/// <param name="Leads">Per class, the leads in ms at the tail level of every agent that takes work.</param>
+/// <param name="Medians">Per class, the predicted medians in ms.</param>
+/// <param name="Eligible">Agents that take work, per class.</param>
+/// <param name="Capabilities">Agents that take work, per capability.</param>
+public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketch[] Medians, int[] Eligible, IReadOnlyDictionary<string, int> Capabilities);
+
+/// <summary>One phase of an operation and its outcome.</summary>
+public sealed record PhaseResult(string Name, QuorumResult Quorum, GatherReport Report, double TargetInMs);
+
+/// <summary>How an operation ended.</summary>
+public enum OperationStatus : byte
+{
+    /// <summary>The quorum said PROCEED (or, for a broadcast, everything was sent).</summary>
+    Success,
+
+    /// <summary>Gathered, but the quorum did not say PROCEED.</summary>
+    Partial,
+
+    /// <summary>A priority-first cascade went through all its classes; the phases tell which fell short.</summary>
+    Complete,
+
+    /// <summary>Too few sectors confirmed a wave; nothing was sent to agents.</summary>
+    FailedAtSector,
+
+    /// <summary>Too few clusters confirmed a wave; nothing was sent to agents.</summary>
+    FailedAtCluster,
+
+    /// <summary>A pipeline stopped at a stage without quorum.</summary>
+    FailedAtStage,
+
+    /// <summary>Its time to live ended before it could start.</summary>
+    Expired,
+}
+
+/// <summary>The end of an operation. Times in ms on the mesh's clock. Immutable.</summary>
+public sealed record OperationResult
+{
+    public required long Number { get; init; }
+
+    public required MessageId OperationId { get; init; }
+
+    public required OperationSpec Spec { get; init; }
+
+    public required OperationStatus Status { get; init; }
+
+    /// <summary>The decision over everything that was sent.</summary>
+    public required QuorumResult Quorum { get; init; }
+
+    /// <summary>All phases together.</summary>
+    public required GatherReport Report { get; init; }
+
+    public required IReadOnlyList<PhaseResult> Phases { get; init; }
+
+    public required Instant SubmittedAt { get; init; }
+
+    public required Instant EndedAt { get; init; }
+
+    /// <summary>T of the last phase.</summary>
+    public required Instant Target { get; init; }
+
+    public int SectorsReached { get; init; }
+
+    public int ClustersReached { get; init; }
+
+    public double TotalMs => EndedAt.MsSince(SubmittedAt);
+
+    /// <summary>Share of what was sent that arrived within ± window of T; 0 when nothing was sent.</summary>
+    public double WindowHitRate => Report.Counts.Sent == 0 ? 0 : (double)Report.Counts.WindowHits / Report.Counts.Sent;
+
+    /// <summary>Share of what was sent that was READY by T.</summary>
+    public double ReadyByTargetRate => Report.Counts.Sent == 0 ? 0 : (double)Report.Counts.ReadyByTarget / Report.Counts.Sent;
+}

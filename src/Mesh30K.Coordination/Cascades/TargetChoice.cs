@@ -1,0 +1,56 @@
+using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Cascades;
+
+/// <summary>
+/// Chooses T from the sectors' summaries (design section 4.2): the quantile of the lead times at which the wanted share can make it.
+/// Agents whose lead is beyond the operation's timeout can make no T at all; they are left out of the choice, and their leads will
+/// skip them by name. Without that rule 7% of people in the fleet would move every T to minutes away.
+/// Owner: the orchestrator.
+/// </summary>
+public sealed class TargetChoice(int sectors, ArrivalOptions options)
+{
+    private readonly SectorSummary?[] summaries = new SectorSummary?[sectors];
+    private readonly Sketch leads = new();
+    private readonly Sketch medians = new();
+
+    public SectorSummary? SummaryOf(int sector) => summaries[sector];
+
+    public void Take(SectorSummary summary) => summaries[summary.Sector] = summary;
+
+    /// <summary>How many agents of a sector match a selector, as far as the summaries tell.</summary>
+    public int Matching(int sector, Selector selector)
+    {
+        if (summaries[sector] is not { } summary || !selector.CoversSector(sector)) return 0;
+        if (selector.Scope == SelectorScope.Agents) return selector.Places.Count(p => p.Cluster.Sector == sector);
+        int byClass = selector.Class is { } c ? summary.Eligible[(int)c] : summary.Eligible.Sum();
+        return selector.Capability is null ? byClass : Math.Min(byClass, summary.Capabilities.GetValueOrDefault(selector.Capability));
+    }
+
+    /// <summary>Milliseconds from now to T.</summary>
+    /// <param name="horizonMs">The latest T that the operation's timeout allows.</param>
+    public double TargetInMs(OperationSpec spec, Selector selector, double horizonMs)
+    {
+        leads.Clear();
+        medians.Clear();
+        for (int s = 0; s < summaries.Length; s++)
+        {
+            if (summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
+            for (int c = 0; c < ImpedanceClasses.Count; c++)
+            {
+                if (selector.Class is { } only && (int)only != c) continue;
+                leads.Merge(summary.Leads[c]);
+                medians.Merge(summary.Medians[c]);
+            }
+        }
+        // Sketch values are true to 1%; heavier payloads take longer in proportion to M 3.1's weight factor at the most.
+        double scale = 1.01 * Math.Max(1, (1 + 0.5 * spec.PayloadWeight) / 1.5);
+        double limit = (horizonMs - options.DispatchMarginMs) / scale;
+        double? chosen = spec.Planner == PlannerKind.FireNow
+            ? medians.QuantileUpTo(0.5, horizonMs)
+            : leads.QuantileUpTo(options.TargetShare, limit) * scale + options.DispatchMarginMs;
+        return Math.Clamp(chosen ?? horizonMs, 0, horizonMs);
+    }
+}

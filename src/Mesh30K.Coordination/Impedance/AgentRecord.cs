@@ -1,0 +1,54 @@
+using Mesh30K.Coordination.Impedance.Estimation;
+using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Messages;
+
+namespace Mesh30K.Coordination.Impedance;
+
+/// <summary>
+/// What a cluster lead knows of one of its agents: who it is, how late it tends to be, how it has been doing.
+/// Owner: the cluster lead (the event loop of its sector). Not thread-safe.
+/// </summary>
+public sealed class AgentRecord
+{
+    /// <param name="agentIndex">The agent's number in the whole mesh, by which the host and the simulator address it.</param>
+    public AgentRecord(AgentId id, int agentIndex, ImpedanceClass impedanceClass, string[] capabilities, ClassPool pool)
+    {
+        Id = id;
+        AgentIndex = agentIndex;
+        Class = impedanceClass;
+        Capabilities = capabilities;
+        Estimator = new DelayEstimator(pool);
+    }
+
+    public AgentId Id { get; }
+
+    public int AgentIndex { get; }
+
+    public ImpedanceClass Class { get; }
+
+    public string[] Capabilities { get; }
+
+    public DelayEstimator Estimator { get; }
+
+    /// <summary>Sends that the agent had accepted and not finished when it was last heard.</summary>
+    public int QueueDepth { get; set; }
+
+    public Instant LastHeartbeatAt { get; set; }
+
+    public OperationalState State { get; set; } = OperationalState.Active;
+
+    public string ContextHash { get; set; } = "";
+
+    /// <summary>Acks in time against sends of the last hour.</summary>
+    public ReliabilityWindow Reliability;
+
+    /// <summary>Confidence in this agent's timing, 0 to 1 (M 3.1), prepared when its snapshot is published so that planning only reads it.</summary>
+    public float Confidence { get; set; }
+
+    /// <summary>Something changed since the last snapshot was published.</summary>
+    public bool Dirty { get; set; } = true;
+
+    public bool CanTakeWork => State is OperationalState.Active or OperationalState.Degraded;
+
+    public bool Has(string capability) => Array.IndexOf(Capabilities, capability) >= 0;
+}

@@ -1,0 +1,105 @@
+using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Coordination.Topology;
+
+/// <summary>
+/// Which agent lives in which cluster. Agents of one impedance class are clustered together (M 2.2), and the clusters of a class are
+/// dealt over the sectors in turn, so that the loss of one sector takes a slice of every class and never a whole class.
+/// Agents that come later go to the least loaded cluster of their class that has room, else to the least loaded cluster of all.
+/// Not thread-safe: one owner.
+/// </summary>
+public sealed class Placement
+{
+    private readonly int[] load;
+    private readonly int[,] classLoad;
+
+    private Placement(MeshShape shape)
+    {
+        Shape = shape;
+        load = new int[shape.Clusters];
+        classLoad = new int[shape.Clusters, ImpedanceClasses.Count];
+    }
+
+    public MeshShape Shape { get; }
+
+    /// <summary>Agents placed so far.</summary>
+    public int Count { get; private set; }
+
+    public static Placement Empty(MeshShape shape)
+    {
+        Invariant.Check(shape.Validate() is null);
+        return new Placement(shape);
+    }
+
+    /// <summary>
+    /// Places a whole fleet: <paramref name="classOf"/>[i] is the class of agent i. Returns the placement and, per agent, its cluster's index.
+    /// Throws when the fleet does not fit; callers check <see cref="MeshShape.Capacity"/> first.
+    /// </summary>
+    public static (Placement Placement, int[] ClusterOf) Fleet(MeshShape shape, ReadOnlySpan<ImpedanceClass> classOf)
+    {
+        Placement placement = Empty(shape);
+        Invariant.Check(classOf.Length <= shape.Capacity);
+        int[] clusterOf = new int[classOf.Length];
+        int[] perClass = new int[ImpedanceClasses.Count];
+        foreach (ImpedanceClass c in classOf) perClass[(int)c]++;
+
+        // Agents are spread evenly over all clusters, class after class: cluster k holds the agents [k·n/K, (k+1)·n/K) of the sorted fleet.
+        int[] nextRank = new int[ImpedanceClasses.Count];
+        for (int c = 1; c < ImpedanceClasses.Count; c++) nextRank[c] = nextRank[c - 1] + perClass[c - 1];
+        int used = Math.Min(shape.Clusters, Math.Max(1, (classOf.Length + shape.AgentsPerCluster - 1) / shape.AgentsPerCluster));
+        for (int i = 0; i < classOf.Length; i++)
+        {
+            long rank = nextRank[(int)classOf[i]]++;
+            int ordinal = (int)(rank * used / classOf.Length);
+            int index = placement.Dealt(ordinal, used);
+            clusterOf[i] = index;
+            placement.Take(index, classOf[i]);
+        }
+        return (placement, clusterOf);
+    }
+
+    /// <summary>The least loaded cluster for a late comer, or null when the mesh is full.</summary>
+    public ClusterAddress? PlaceLate(ImpedanceClass impedanceClass)
+    {
+        int best = -1;
+        bool bestSame = false;
+        for (int k = 0; k < load.Length; k++)
+        {
+            if (load[k] >= Shape.AgentsPerCluster) continue;
+            bool same = load[k] == 0 || classLoad[k, (int)impedanceClass] * 2 > load[k];
+            if (best >= 0 && (bestSame && !same || bestSame == same && load[k] >= load[best])) continue;
+            best = k;
+            bestSame = same;
+        }
+        if (best < 0) return null;
+        Take(best, impedanceClass);
+        return ClusterAddress.Of(Shape, best);
+    }
+
+    /// <summary>Frees the place of an agent that left.</summary>
+    public void Remove(ClusterAddress cluster, ImpedanceClass impedanceClass)
+    {
+        Invariant.Check(classLoad[cluster.Index, (int)impedanceClass] > 0);
+        classLoad[cluster.Index, (int)impedanceClass]--;
+        load[cluster.Index]--;
+        Count--;
+    }
+
+    public int Load(ClusterAddress cluster) => load[cluster.Index];
+
+    private int Dealt(int ordinal, int used)
+    {
+        // Column by column over the sectors; with fewer clusters than sectors every sector gets at most one.
+        int sectors = Math.Min(Shape.Sectors, used);
+        return ordinal % sectors * Shape.ClustersPerSector + ordinal / sectors;
+    }
+
+    private void Take(int index, ImpedanceClass impedanceClass)
+    {
+        Invariant.Check(load[index] < Shape.AgentsPerCluster);
+        load[index]++;
+        classLoad[index, (int)impedanceClass]++;
+        Count++;
+    }
+}
