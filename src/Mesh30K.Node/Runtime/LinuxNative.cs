@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace Mesh30K.Node.Runtime;
+
+/// <summary>The few calls of libc that .NET does not offer. Used only where <see cref="IsSupported"/>: 64-bit Linux.</summary>
+internal static partial class LinuxNative
+{
+    internal const int ClockMonotonic = 1;
+    internal const int TimerAbsolute = 1;
+    internal const int Interrupted = 4;
+    private const int SetTimerSlack = 29;
+
+    /// <summary>64-bit only: on 32-bit the layout of a timespec depends on the libc.</summary>
+    internal static bool IsSupported { get; } = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct TimeSpec
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
+
+    /// <summary>Returns 0 or the error number itself (not by errno).</summary>
+    [LibraryImport("libc", EntryPoint = "clock_nanosleep")]
+    internal static partial int ClockNanosleep(int clock, int flags, in TimeSpec until, IntPtr remaining);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    internal static partial int FSync(SafeHandle file);
+
+    /// <summary>How late the kernel may make this thread's timers to save power: 1 ns instead of 50,000. Best effort.</summary>
+    internal static bool TrySetTimerSlackOfThisThread() => IsSupported && PrCtl(SetTimerSlack, 1, 0, 0, 0) == 0;
+
+    /// <summary>
+    /// Raises this thread's scheduling priority (nice −10), which <see cref="Thread.Priority"/> does not do on Linux. Best effort: needs the
+    /// right to do so, else false.
+    /// </summary>
+    internal static bool TryRaisePriorityOfThisThread() => IsSupported && SetPriority(0, 0, -10) == 0;
+
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    private static partial int PrCtl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    [LibraryImport("libc", EntryPoint = "setpriority")]
+    private static partial int SetPriority(int which, uint who, int nice);
+}
