@@ -70,9 +70,7 @@ internal static class FleetFileParser
 
     private static FleetFile Read(string text, string path)
     {
-        CheckDepth(text, path);
-        YamlStream stream = [];
-        stream.Load(new StringReader(text));
+        YamlStream stream = LoadYaml(text, path);
         if (stream.Documents.Count > 1)
             throw new FleetFileException(new FleetFileError(path, stream.Documents[1].RootNode.Start.Line, 1, "a second YAML document", "Keep one document in the file."));
         YamlNode root = stream.Documents.Count == 0 ? new YamlScalarNode("") : stream.Documents[0].RootNode;
@@ -88,6 +86,22 @@ internal static class FleetFileParser
             Node = ReadNode(top, folder),
             Budgets = ReadBudgets(top, path),
         };
+    }
+
+    /// <summary>The YAML library throws exceptions of other kinds on some broken input; no text is a bug of mesh, so each of them is an error of the file.</summary>
+    private static YamlStream LoadYaml(string text, string path)
+    {
+        try
+        {
+            CheckDepth(text, path);
+            YamlStream stream = [];
+            stream.Load(new StringReader(text));
+            return stream;
+        }
+        catch (Exception broken) when (broken is not (YamlException or FleetFileException))
+        {
+            throw new FleetFileException(new FleetFileError(path, 0, 0, "not valid YAML", "Check indentation, quotes and special characters; examples/fleet.yaml shows the form."));
+        }
     }
 
     /// <summary>The document model reads recursively, so a deep file could exhaust the stack: bound the depth first, on the flat events.</summary>
