@@ -1,0 +1,64 @@
+using System.CommandLine;
+using Mesh30K.Cli.Config;
+using Mesh30K.Cli.Doctor;
+using Spectre.Console;
+
+namespace Mesh30K.Cli.Commands;
+
+/// <summary>Checks whether a node can run well here, and says what to do where it cannot. Changes nothing.</summary>
+public sealed class DoctorCommand : VerbCommand
+{
+    private readonly Option<string?> fleet = new("--fleet") { Description = "Check this fleet file too, and the port and data directory that it names", HelpName = "file" };
+
+    public DoctorCommand()
+        : base("doctor", "Check whether a node can run well on this machine")
+    {
+        Add(fleet);
+    }
+
+    public override IReadOnlyList<string> Examples { get; } = ["mesh doctor", "mesh doctor --fleet fleet.yaml", "mesh doctor --json"];
+
+    public override Task<ExitCode> RunAsync(VerbRun run)
+    {
+        NodeSettings node = Load(run, out Finding? fleetFinding);
+        List<Finding> findings =
+        [
+            MachineChecks.Runtime(Environment.Version),
+            MachineChecks.Cores(Environment.ProcessorCount),
+            MachineChecks.Memory(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes),
+            MachineChecks.OpenFiles(MachineChecks.ReadOpenFilesLimit()),
+            ClockChecks.Timer(),
+            ClockChecks.Monotonic(),
+            MachineChecks.Port(node.Listen),
+            MachineChecks.KeyFiles(node.DataDirectory),
+            MachineChecks.LibCrypto(),
+        ];
+        if (fleetFinding is not null) findings.Add(fleetFinding);
+        bool healthy = findings.TrueForAll(f => f.Status != FindingStatus.Fail);
+        run.Output.Result(new DoctorResult(healthy, findings), console => Render(console, findings));
+        return Task.FromResult(healthy ? ExitCode.Ok : ExitCode.NotAchieved);
+    }
+
+    private NodeSettings Load(VerbRun run, out Finding? finding)
+    {
+        finding = null;
+        if (run.Parse.GetValue(fleet) is not { } path) return FleetFile.DefaultFor(run.Context.WorkingDirectory).Node;
+        FleetFile file = FleetFile.Load(run.PathOf(path)).OrThrow();
+        finding = Finding.Ok("fleet_file", $"{path}: {file.Fleet.AgentsTotal} agents in {file.Mesh.Sectors} sectors");
+        return file.Node;
+    }
+
+    private static void Render(IAnsiConsole console, IReadOnlyList<Finding> findings)
+    {
+        Table table = new Table().Border(TableBorder.None).HideHeaders().AddColumns("", "", "");
+        foreach (Finding f in findings)
+        {
+            string colour = f.Status switch { FindingStatus.Ok => "green", FindingStatus.Warn => "yellow", _ => "red" };
+            string detail = Markup.Escape(f.Advice is null ? f.Detail : f.Detail + "\n" + f.Advice);
+            table.AddRow($"[{colour}]{f.Status.ToString().ToLowerInvariant()}[/]", Markup.Escape(f.Name), detail);
+        }
+        console.Write(table);
+    }
+
+    private sealed record DoctorResult(bool Healthy, IReadOnlyList<Finding> Checks);
+}

@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace Mesh30K.Cli.Doctor;
+
+/// <summary>What the machine offers: runtime, cores, memory, open files, port, files, OpenSSL. Each check reads or tries the real thing.</summary>
+public static class MachineChecks
+{
+    private const long MiB = 1024 * 1024;
+    private const long MemoryForFullFleetMiB = 300;
+    private const long MemoryComfortMiB = 1024;
+    private const int OpenFilesForFullFleet = 32_000;
+    private const int OpenFilesLeast = 1024;
+    private const int RuntimeMajorLeast = 10;
+    private const UnixFileMode OthersMay = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
+        | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+
+    public static Finding Runtime(Version version)
+    {
+        const string name = "dotnet";
+        string detail = $".NET {version}";
+        return version.Major >= RuntimeMajorLeast ? Finding.Ok(name, detail) : Finding.Fail(name, detail, "Install the .NET 10 SDK.");
+    }
+
+    public static Finding Cores(int count)
+    {
+        const string name = "cores";
+        return count >= 2
+            ? Finding.Ok(name, $"{count} usable")
+            : Finding.Warn(name, $"{count} usable", "Give the process 2 cores or more: one releases sends while another gathers acks.");
+    }
+
+    /// <summary>Judges the memory that the process may use (a container's limit counts).</summary>
+    public static Finding Memory(long availableBytes)
+    {
+        const string name = "memory";
+        long mib = availableBytes / MiB;
+        string detail = $"{mib} MiB usable";
+        if (mib < MemoryForFullFleetMiB) return Finding.Fail(name, detail, $"30,000 agents in process need about {MemoryForFullFleetMiB} MiB.");
+        return mib < MemoryComfortMiB
+            ? Finding.Warn(name, detail, "Enough for 30,000 agents, not for simulations of millions.")
+            : Finding.Ok(name, detail);
+    }
+
+    /// <summary>Judges the limit of open files: each WebSocket agent takes one. Null where the system does not tell.</summary>
+    public static Finding OpenFiles(long? limit)
+    {
+        const string name = "open_files";
+        if (limit is not { } known) return Finding.Warn(name, "this system does not tell its limit", "Check with `ulimit -n`; 30,000 WebSocket agents need 32000.");
+        string detail = $"limit {known}";
+        string advice = $"Raise it with `ulimit -n 65536`; 30,000 WebSocket agents need {OpenFilesForFullFleet}.";
+        if (known < OpenFilesLeast) return Finding.Fail(name, detail, advice);
+        return known < OpenFilesForFullFleet ? Finding.Warn(name, detail, advice) : Finding.Ok(name, detail);
+    }
+
+    /// <summary>The soft limit of open files from <c>/proc/self/limits</c>; null where there is no such file.</summary>
+    public static long? ReadOpenFilesLimit()
+    {
+        const string limits = "/proc/self/limits";
+        if (!File.Exists(limits)) return null;
+        string? line = File.ReadLines(limits).FirstOrDefault(l => l.StartsWith("Max open files", StringComparison.Ordinal));
+        string[] fields = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
+        if (fields.Length < 5) return null;
+        if (fields[3] == "unlimited") return long.MaxValue;
+        return long.TryParse(fields[3], System.Globalization.CultureInfo.InvariantCulture, out long soft) ? soft : null;
+    }
+
+    /// <summary>Tries to listen where the node would.</summary>
+    public static Finding Port(IPEndPoint at)
+    {
+        const string name = "port";
+        try
+        {
+            using TcpListener listener = new(at);
+            listener.ExclusiveAddressUse = true;
+            listener.Start();
+            return Finding.Ok(name, $"{at} is free");
+        }
+        catch (SocketException refused) when (refused.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            return Finding.Warn(name, $"{at} is in use", "A node may be running already; otherwise choose another port in node.listen of the fleet file.");
+        }
+        catch (SocketException refused)
+        {
+            return Finding.Fail(name, $"{at}: {refused.SocketErrorCode}", "Choose an address of this machine in node.listen of the fleet file.");
+        }
+    }
+
+    /// <summary>Key files (<c>*.key</c>) in the data directory are to be readable by their owner alone.</summary>
+    public static Finding KeyFiles(string dataDirectory)
+    {
+        const string name = "key_files";
+        if (!Directory.Exists(dataDirectory)) return Finding.Ok(name, $"no data directory yet ({dataDirectory})");
+        if (OperatingSystem.IsWindows()) return Finding.Warn(name, "not checked on Windows", "See to it that only you may read the data directory.");
+        try
+        {
+            List<string> keys = [.. Directory.EnumerateFiles(dataDirectory, "*.key", SearchOption.AllDirectories)];
+            string? open = keys.Find(k => !OperatingSystem.IsWindows() && (File.GetUnixFileMode(k) & OthersMay) != UnixFileMode.None);
+            return open is null
+                ? Finding.Ok(name, $"{keys.Count} key files, none open to others")
+                : Finding.Fail(name, $"others may read {open}", $"Run `chmod 600 '{open}'`, and rotate the key if others use this machine.");
+        }
+        catch (UnauthorizedAccessException denied)
+        {
+            return Finding.Fail(name, denied.Message, "Run as the owner of the data directory.");
+        }
+    }
+
+    /// <summary>Signatures need OpenSSL 3.</summary>
+    public static Finding LibCrypto()
+    {
+        const string name = "libcrypto";
+        foreach (string library in (string[])["libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll"])
+        {
+            if (!NativeLibrary.TryLoad(library, out nint handle)) continue;
+            NativeLibrary.Free(handle);
+            return Finding.Ok(name, library);
+        }
+        return Finding.Warn(name, "OpenSSL 3 not found", "Install OpenSSL 3 (libcrypto.so.3): without it agents cannot be identified by Ed25519 keys.");
+    }
+}

@@ -1,0 +1,119 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace Mesh30K.Cli.Output;
+
+/// <summary>
+/// What one run of a verb says. Results go to stdout once, as JSON or for people; notes and errors go to stderr.
+/// Not thread-safe: the verb that got it owns it.
+/// </summary>
+public sealed class CliOutput
+{
+    private static readonly JsonSerializerOptions JsonOptions = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DictionaryKeyPolicy = null,
+        DefaultIgnoreCondition = JsonIgnoreCondition.Never,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    private readonly CliContext context;
+    private readonly Lazy<IAnsiConsole> human;
+    private readonly Lazy<IAnsiConsole> progress;
+
+    public CliOutput(CliContext context, bool json, bool noColor, bool verbose)
+    {
+        this.context = context;
+        Json = json;
+        Verbose = verbose;
+        bool colourAllowed = !noColor && string.IsNullOrEmpty(context.Environment("NO_COLOR"))
+            && !string.Equals(context.Environment("TERM"), "dumb", StringComparison.Ordinal);
+        Colour = colourAllowed && context.OutIsTerminal && !json;
+        human = new(() => CreateConsole(context.Out, Colour));
+        progress = new(() => CreateConsole(context.Error, colourAllowed && context.ErrorIsTerminal));
+    }
+
+    /// <summary>Whether the caller is a program: <c>--json</c>.</summary>
+    public bool Json { get; }
+
+    /// <summary>Whether details are wanted: <c>--verbose</c>.</summary>
+    public bool Verbose { get; }
+
+    /// <summary>Whether stdout takes colour: a terminal, and neither <c>--no-color</c>, <c>NO_COLOR</c> nor <c>TERM=dumb</c>.</summary>
+    public bool Colour { get; }
+
+    /// <summary>Whether the one result was given already.</summary>
+    public bool ResultGiven { get; private set; }
+
+    /// <summary>A console on stderr, for progress bars and live notes of verbs that take long.</summary>
+    public IAnsiConsole Progress => progress.Value;
+
+    /// <summary>
+    /// Gives the result of the verb: <paramref name="value"/> as one JSON object in snake_case (enums as snake_case strings), or what
+    /// <paramref name="render"/> writes for people. Once per run.
+    /// </summary>
+    public void Result<T>(T value, Action<IAnsiConsole> render)
+        where T : notnull
+    {
+        if (ResultGiven) throw new InvalidOperationException("a verb gives one result");
+        ResultGiven = true;
+        if (!Json)
+        {
+            render(human.Value);
+            return;
+        }
+        string text = JsonSerializer.Serialize(value, value.GetType(), JsonOptions);
+        if (text[0] != '{') throw new InvalidOperationException("a result is a JSON object, not " + typeof(T).Name);
+        context.Out.WriteLine(text);
+    }
+
+    /// <summary>Like <see cref="Result{T}"/>, for people as plain text that is written as it is.</summary>
+    public void ResultText<T>(T value, string text)
+        where T : notnull
+    {
+        if (Json) Result(value, static _ => { });
+        else Result(value, _ => context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
+    }
+
+    /// <summary>One line on stderr.</summary>
+    public void Note(string line) => context.Error.WriteLine(line);
+
+    /// <summary>One line on stderr when <c>--verbose</c> was given.</summary>
+    public void Detail(string line)
+    {
+        if (Verbose) Note(line);
+    }
+
+    /// <summary>Tells an error and returns its exit code. With <c>--json</c> it is the run's one object unless a result went out before.</summary>
+    public ExitCode Fail(CliError error)
+    {
+        if (Json && !ResultGiven)
+        {
+            Result(new ErrorEnvelope(new ErrorBody(error.Code, error.Message, error.Hint)), static _ => { });
+            return error.Exit;
+        }
+        Note("mesh: " + error.Message);
+        if (error.Hint is not null) Note("      " + error.Hint);
+        return error.Exit;
+    }
+
+    private IAnsiConsole CreateConsole(TextWriter writer, bool colour)
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = colour ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = colour ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Interactive = colour ? InteractionSupport.Detect : InteractionSupport.No,
+            Out = new AnsiConsoleOutput(writer),
+        });
+        console.Profile.Width = context.WidthColumns;
+        return console;
+    }
+
+    private sealed record ErrorEnvelope(ErrorBody Error);
+
+    private sealed record ErrorBody(string Code, string Message, string? Hint);
+}
