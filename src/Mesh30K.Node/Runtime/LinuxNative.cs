@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Node.Runtime;
 
@@ -27,6 +28,15 @@ internal static partial class LinuxNative
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int FSync(SafeHandle file);
 
+    /// <summary>A folder opened for reading, which .NET does not offer, so that a rename in it can be synced. Throws when it cannot.</summary>
+    internal static SafeFileHandle OpenFolder(string path)
+    {
+        const int ReadOnlyCloseOnExec = 0x80000;
+        int descriptor = Open(path, ReadOnlyCloseOnExec);
+        if (descriptor < 0) throw new IOException($"cannot open the folder {path}: error {Marshal.GetLastPInvokeError()}");
+        return new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
     /// <summary>How late the kernel may make this thread's timers to save power: 1 ns instead of 50,000. Best effort.</summary>
     internal static bool TrySetTimerSlackOfThisThread() => IsSupported && PrCtl(SetTimerSlack, 1, 0, 0, 0) == 0;
 
@@ -35,6 +45,9 @@ internal static partial class LinuxNative
     /// right to do so, else false.
     /// </summary>
     internal static bool TryRaisePriorityOfThisThread() => IsSupported && SetPriority(0, 0, -10) == 0;
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
 
     [LibraryImport("libc", EntryPoint = "prctl")]
     private static partial int PrCtl(int option, nuint a, nuint b, nuint c, nuint d);

@@ -25,7 +25,8 @@ internal static class DecodeFailure
             names = (end < 0 ? names : names[..end]).TrimEnd('.').Replace("'", string.Empty, StringComparison.Ordinal);
             return DecodeResult.Failed(DecodeErrorCode.MissingField, "missing: " + names, path, position);
         }
-        if (failure.Message.StartsWith("Duplicate property", StringComparison.Ordinal))
+        if (failure.Message.StartsWith("Duplicate", StringComparison.Ordinal)
+            || failure.Message.StartsWith("An item with the same key", StringComparison.Ordinal))
             return DecodeResult.Failed(DecodeErrorCode.DuplicateField, "a field is there twice", path, position);
         return DecodeResult.Failed(DecodeErrorCode.InvalidValue, "not a value that this field can have", path, position);
     }
