@@ -1,7 +1,6 @@
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
-using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Cascades;
 

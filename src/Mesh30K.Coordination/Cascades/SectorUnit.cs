@@ -17,6 +17,9 @@ public sealed class SectorUnit
     /// <summary>No heartbeat for this long makes an agent offline (M 6.1).</summary>
     public static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(30);
 
+    /// <summary>A cluster's summary is due once in so many sweeps: every 5 s, as often as heartbeats come (M 8.2).</summary>
+    public const int SummaryEvery = 5;
+
     private readonly ClusterLead[] leads;
     private readonly SectorCoordinator coordinator;
     private readonly SectorScratch scratch;
@@ -97,15 +100,15 @@ public sealed class SectorUnit
     }
 
     /// <summary>
-    /// Once a second: agents without a heartbeat go offline, and changed agents get a fresh public snapshot. Once in five calls per cluster
+    /// Once a second: agents without a heartbeat go offline, and changed agents get a fresh public snapshot. Once in <see cref="SummaryEvery"/> calls per cluster
     /// (<paramref name="round"/> counts them) its summary is published (M 4.2).
     /// </summary>
     /// <param name="publish">False where nobody reads snapshots: then only liveness is checked.</param>
     public void Sweep(Instant now, long round, bool publish, Effects effects)
     {
-        for (int c = 0; c < leads.Length; c++)
+        foreach (ClusterLead lead in leads)
         {
-            foreach (AgentRecord? agent in leads[c].Agents)
+            foreach (AgentRecord? agent in lead.Agents)
             {
                 if (agent is null) continue;
                 if (agent.CanTakeWork && now - agent.LastHeartbeatAt > OfflineAfter)
@@ -115,11 +118,9 @@ public sealed class SectorUnit
                     capabilities = null;
                     summaryDue = HasUnsettled = true;
                 }
-                if (!publish || !agent.Dirty) continue;
-                agent.Dirty = false;
-                effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Of(agent, leads[c].Address, now)));
+                if (publish && agent.Dirty) effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Take(agent, lead.Address, now)));
             }
-            if (publish && (round + leads[c].Address.Index) % 5 == 0) effects.Summaries.Add(AgentSnapshot.Summarise(leads[c], now));
+            if (publish && (round + lead.Address.Index) % SummaryEvery == 0) effects.Summaries.Add(AgentSnapshot.Summarize(lead, now));
         }
     }
 

@@ -45,6 +45,9 @@ public sealed class AgentRecord
     /// <summary>Confidence in this agent's timing, 0 to 1 (M 3.1), prepared when its snapshot is published so that planning only reads it.</summary>
     public float Confidence { get; set; }
 
+    /// <summary>The snapshot that was published last; null before the first.</summary>
+    public AgentImpedance? Snapshot { get; set; }
+
     /// <summary>Something changed since the last snapshot was published.</summary>
     public bool Dirty { get; set; } = true;
 

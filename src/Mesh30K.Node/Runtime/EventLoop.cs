@@ -21,6 +21,12 @@ public interface IEventLoopHandler<TBatch, TTimer>
     /// batches sends one batch to each neighbour.
     /// </summary>
     void OnTurnEnd(Instant now);
+
+    /// <summary>
+    /// Called when nothing waits, before the loop sleeps: the place for work that must not delay messages. Does a small piece and says whether
+    /// it did one; the mailbox is looked at between pieces.
+    /// </summary>
+    bool OnIdle(Instant now);
 }
 
 /// <summary>The bounds of an event loop.</summary>
@@ -174,7 +180,7 @@ public sealed class EventLoop<TBatch, TTimer>
         {
             while (!_stopping)
             {
-                if (!Turn()) WaitForWork();
+                if (!Turn() && !Idle()) WaitForWork();
             }
 
             _state = EventLoopState.Stopping;
@@ -201,6 +207,14 @@ public sealed class EventLoop<TBatch, TTimer>
         worked |= FireTimers(now);
         if (!worked) return false;
         _handler.OnTurnEnd(now);
+        AccountTurn(from);
+        return true;
+    }
+
+    private bool Idle()
+    {
+        long from = Stopwatch.GetTimestamp();
+        if (!_handler.OnIdle(_clock.Now)) return false;
         AccountTurn(from);
         return true;
     }

@@ -4,7 +4,6 @@ using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Impedance;
 using Mesh30K.Coordination.Time;
 using Mesh30K.Protocol.Identity;
-using Mesh30K.Protocol.Messages;
 using Mesh30K.Simulation.Fleet;
 
 namespace Mesh30K.Simulation.Virtual;
