@@ -1,0 +1,68 @@
+using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Messages;
+
+namespace Mesh30K.Coordination.Impedance;
+
+/// <summary>
+/// One agent's place in the <see cref="ImpedanceRegistry"/>, handed out at registration. The loop that owns the agent writes here; any thread
+/// reads.
+/// </summary>
+public sealed class RegistryCell
+{
+    /// <summary>Marks a slot of the table whose agent was removed; has no snapshot.</summary>
+    internal static readonly RegistryCell Removed = new();
+
+    private readonly ImpedanceRegistry _registry;
+    private AgentImpedance _current;
+    private ScoreHistory? _history;
+
+    internal RegistryCell(ImpedanceRegistry registry, AgentImpedance first, int hash)
+    {
+        _registry = registry;
+        _current = first;
+        AgentId = first.AgentId;
+        Hash = hash;
+    }
+
+    private RegistryCell()
+    {
+        _registry = null!;
+        _current = null!;
+    }
+
+    public AgentId AgentId { get; }
+
+    /// <summary>The newest snapshot. Any thread.</summary>
+    public AgentImpedance Current => Volatile.Read(ref _current);
+
+    /// <summary>The agent's scores of the last hour; null before the first. Any thread.</summary>
+    public ScoreHistory? History => Volatile.Read(ref _history);
+
+    internal int Hash { get; }
+
+    /// <summary>The place in the order of the table that holds it. The table's writer only.</summary>
+    internal int OrderIndex { get; set; }
+
+    /// <summary>
+    /// Makes a snapshot the newest one: one reference write. Owner only. The snapshot is of this agent, else it throws: a bug. When its
+    /// capabilities differ the registry's index becomes stale (<see cref="ImpedanceRegistry.IndexIsStale"/>).
+    /// </summary>
+    public void Publish(AgentImpedance snapshot)
+    {
+        Invariant.Check(snapshot.AgentId == AgentId);
+        AgentImpedance before = _current;
+        Volatile.Write(ref _current, snapshot);
+        if (!ReferenceEquals(before.Capabilities, snapshot.Capabilities) && !before.Capabilities.SequenceEqual(snapshot.Capabilities, StringComparer.Ordinal))
+            _registry.MarkIndexStale();
+    }
+
+    /// <summary>
+    /// Keeps the newest score for the trend, at most once a minute: call it as often as is handy. Owner only. The first call takes 400 bytes.
+    /// </summary>
+    public void RecordScore(Instant now)
+    {
+        if (_history is null) Volatile.Write(ref _history, new ScoreHistory(now));
+        _history!.Record(_current.ImpedanceScore, now);
+    }
+}
