@@ -43,6 +43,14 @@ public sealed class SectorUnit
     /// <summary>Whether <see cref="Settle"/> has something to do.</summary>
     public bool HasUnsettled { get; private set; } = true;
 
+    /// <summary>Counts the agents as heard at the start, so that they have their time to send a first heartbeat.</summary>
+    public void Begin(Instant now)
+    {
+        foreach (ClusterLead lead in leads)
+            foreach (AgentRecord? agent in lead.Agents)
+                if (agent is not null) agent.LastHeartbeatAt = now;
+    }
+
     /// <summary>Delivers one signal to a role of this sector.</summary>
     public void Step(object body, RoleAddress to, Instant now, Effects effects)
     {

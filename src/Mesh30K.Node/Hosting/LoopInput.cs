@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Mesh30K.Coordination.Cascades;
-using Mesh30K.Coordination.Gathering;
 using Mesh30K.Node.Runtime;
 using Mesh30K.Protocol.Identity;
 

@@ -33,7 +33,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
 {
     private readonly EventLoop<LoopInput, LoopTimer>[] _loops;
     private readonly ReleaseThread<PlannedSend> _release;
-    private readonly RegistryCell?[] _cells;
+    private readonly RegistryCell[] _cells;
     private readonly ClusterImpedanceSummary?[] _summaries;
     private readonly CancellationTokenSource _stopped = new();
     private IAgentLink? _link;
@@ -50,7 +50,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         SectorScratch[] scratch = [.. Enumerable.Range(0, loops).Select(_ => new SectorScratch())];
         Mesh = MeshAssembly.Build(options.Settings, agents, describe, new PlannerSet(options.Oracle), s => scratch[s % loops]);
         Registry = new ImpedanceRegistry(agents);
-        _cells = new RegistryCell?[agents];
+        _cells = new RegistryCell[agents];
         _summaries = new ClusterImpedanceSummary?[shape.Clusters];
         _release = new ReleaseThread<PlannedSend>("mesh-release", Clock, OnDue);
         MessageIdSource ids = new(options.IdSeed);
@@ -65,6 +65,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
             handler.Attach(eventLoop.SetTimer, now);
             _loops[i] = eventLoop;
         }
+        RegisterAll(now);
     }
 
     public MeshHostOptions Options { get; }
@@ -178,19 +179,34 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
     {
         foreach (ref readonly SnapshotUpdate update in effects.Snapshots.Items)
         {
-            ref RegistryCell? cell = ref _cells[update.AgentIndex];
-            if (cell is null) cell = Registry.Register(update.Snapshot);
-            else cell.Publish(update.Snapshot);
+            RegistryCell cell = _cells[update.AgentIndex];
+            cell.Publish(update.Snapshot);
             cell.RecordScore(now);
         }
         foreach (ref readonly ClusterImpedanceSummary summary in effects.Summaries.Items)
         {
-            int index = summary.ClusterId.Sector.Index * Options.Settings.Shape.ClustersPerSector + summary.ClusterId.Cluster;
+            int index = summary.ClusterId.Sector.Index * Options.Settings.Shape.ClustersPerSector + summary.ClusterId.Index;
             Volatile.Write(ref _summaries[index], summary);
         }
     }
 
     void ILoopNeighbourhood.Completed(OperationResult result) => OnCompleted?.Invoke(result);
+
+    /// <summary>Every agent is in the registry from the start, with what its class lets expect.</summary>
+    private void RegisterAll(Instant now)
+    {
+        Effects effects = new();
+        foreach (SectorUnit unit in Mesh.Units)
+        {
+            unit.Begin(now);
+            for (int round = 0; round < SectorUnit.SummaryEvery; round++) unit.Sweep(now, round, publish: true, effects);
+            foreach (ref readonly SnapshotUpdate update in effects.Snapshots.Items) _cells[update.AgentIndex] = Registry.Register(update.Snapshot);
+            effects.Snapshots.Clear();
+            ((ILoopNeighbourhood)this).Publish(effects, now);
+            effects.Clear();
+        }
+        Registry.RefreshIndex();
+    }
 
     private static void Stamp(in Delivery delivery, Instant releasedAt) =>
         Volatile.Write(ref delivery.Slip.Lines[delivery.Slot].ReleasedAtTicks, releasedAt.Ticks);
