@@ -23,8 +23,8 @@ public sealed record ReleaseOptions
     /// <summary>
     /// How long before a due time the thread stops sleeping and spins. Default 0 with up to 4 processors, else 100 µs. Larger hides the
     /// kernel's wake-up delay (~0.02 ms at the median) and burns that share of a core while sends are dense; where cores are few the scheduler
-    /// then takes the core away just when it is needed: with 100 µs on 2 busy processors p99 was 4–60 ms, with 0 it was 0.1–2 ms
-    /// (<c>RuntimeMeasurements</c> in this project's tests).
+    /// then takes the core away just when it is needed: in two runs of <c>RuntimeMeasurements</c> (this project's tests) on 2 processors
+    /// shared with other builds, 100 µs had a p99 several times that of 0.
     /// </summary>
     public TimeSpan Spin { get; init; } = Environment.ProcessorCount > 4 ? TimeSpan.FromMicroseconds(100) : TimeSpan.Zero;
 
