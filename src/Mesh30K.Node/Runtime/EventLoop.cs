@@ -46,7 +46,8 @@ public sealed record EventLoopOptions
 
     /// <summary>
     /// How long the loop looks for new batches before it sleeps. Default 0 with up to 4 processors, else 20 µs: where loops, the release thread
-    /// and the links share few cores, spinning takes the core from the thread that is awaited (docs of the runtime give the measurement).
+    /// and the links share few cores, spinning takes the core from the thread that is awaited. Measured on 2 processors, a round trip between
+    /// two loops (<c>RuntimeMeasurements</c> in this project's tests): 23 µs without; with, 3–6 µs on idle cores and up to 53 µs on busy ones.
     /// </summary>
     public TimeSpan Spin { get; init; } = Environment.ProcessorCount > 4 ? TimeSpan.FromMicroseconds(20) : TimeSpan.Zero;
 }
