@@ -16,7 +16,11 @@ internal static class RecordedData
     {
         string? path = Folder is null ? null : Path.Combine([Folder, .. parts]);
         if (path is null || !(File.Exists(path) || Directory.Exists(path)))
-            Assert.Skip($"needs the recorded traces ({string.Join('/', parts)}): set {Variable} to their folder, or put them in shared/data beside the repository");
+        {
+            Assert.Skip(
+                $"needs the recorded traces ({string.Join('/', parts)}): set {Variable} to their folder,"
+                + " or put them in shared/data beside the repository");
+        }
         return path;
     }
 

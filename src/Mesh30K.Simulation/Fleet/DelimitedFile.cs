@@ -30,7 +30,8 @@ internal sealed class DelimitedFile
             if (string.IsNullOrWhiteSpace(lines[i]) && i == lines.Length - 1) break;
             string[] fields = lines[i].Split(separator, StringSplitOptions.TrimEntries);
             if (fields.Length != Header.Length)
-                throw new FleetInputException(path, i + 1, $"{fields.Length} fields", $"{Header.Length} fields separated by '{separator}', as in the header");
+                throw new FleetInputException(
+                    path, i + 1, $"{fields.Length} fields", $"{Header.Length} fields separated by '{separator}', as in the header");
             rows.Add(fields);
         }
         _rows = [.. rows];
@@ -67,5 +68,6 @@ internal sealed class DelimitedFile
     public float Number(int row, int column) =>
         float.TryParse(Text(row, column), NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && float.IsFinite(value)
             ? value
-            : throw new FleetInputException(Path, row + 2, $"'{Text(row, column)}' in column '{Header[column]}'", "a number of milliseconds with a decimal point");
+            : throw new FleetInputException(
+                Path, row + 2, $"'{Text(row, column)}' in column '{Header[column]}'", "a number of milliseconds with a decimal point");
 }

@@ -133,7 +133,9 @@ public sealed class FleetBlueprint
         double whole = shares.Sum();
         double[] exact = [.. shares.Select(s => options.Agents * s / whole)];
         int[] counts = [.. exact.Select(e => (int)e)];
-        int[] byRemainder = [.. Enumerable.Range(0, counts.Length).Where(c => shares[c] > 0).OrderByDescending(c => exact[c] - counts[c]).ThenBy(c => c)];
+        int[] byRemainder = [
+            .. Enumerable.Range(0, counts.Length).Where(c => shares[c] > 0).OrderByDescending(c => exact[c] - counts[c]).ThenBy(c => c),
+        ];
         int left = options.Agents - counts.Sum();
         for (int i = 0; i < left; i++) counts[byRemainder[i % byRemainder.Length]]++;
         return counts;

@@ -36,7 +36,9 @@ public sealed record FleetOptions
     /// <summary>How many times longer a straggling service takes, 1 to 1,000; default 10. An assumption.</summary>
     public float StragglerFactor { get; init; } = 10;
 
-    /// <summary>Probability in [0, 1] that an agent that got the message answers CONFLICT; default 0.002. An assumption: nothing recorded tells.</summary>
+    /// <summary>
+    /// Probability in [0, 1] that an agent that got the message answers CONFLICT; default 0.002. An assumption: nothing recorded tells.
+    /// </summary>
     public double ConflictRate { get; init; } = 0.002;
 
     /// <summary>

@@ -10,7 +10,10 @@ public sealed record RecordedPath(string Name, float[] RttMs, IReadOnlyList<int>
 /// </summary>
 public sealed class NetworkTrace
 {
-    /// <summary>A round trip of this many ms or more stands for a loss in the recordings (their documentation), as does a negative one (the files).</summary>
+    /// <summary>
+    /// A round trip of this many ms or more stands for a loss, as the recordings' documentation says; so does one that is not above 0,
+    /// as the files themselves have it.
+    /// </summary>
     public const float LossMs = 1000;
 
     private const int BlockLength = 8;
@@ -31,7 +34,7 @@ public sealed class NetworkTrace
     {
         ArgumentOutOfRangeException.ThrowIfZero(paths.Count);
         foreach (RecordedPath path in paths)
-            if (path.RttMs.All(float.IsNaN)) throw new FleetInputException(path.Name, 0, "every round trip was lost", "at least one answered round trip");
+            RequireAnAnswer(path.Name, path.RttMs);
         return new NetworkTrace(paths);
     }
 
@@ -71,7 +74,12 @@ public sealed class NetworkTrace
                     throw new FleetInputException(file, row + 2, $"'{table.Text(row, mark)}' in column 'cp'", "0, or 1 where the level changes");
             }
         }
-        if (samples.All(float.IsNaN)) throw new FleetInputException(file, 0, "every round trip was lost", "at least one answered round trip");
+        RequireAnAnswer(file, samples);
         return new RecordedPath(Path.GetFileNameWithoutExtension(file), samples, shifts);
+    }
+
+    private static void RequireAnAnswer(string name, float[] samples)
+    {
+        if (samples.All(float.IsNaN)) throw new FleetInputException(name, 0, "every round trip was lost", "at least one answered round trip");
     }
 }

@@ -25,7 +25,10 @@ public sealed class ServiceTrace
     {
         ArgumentOutOfRangeException.ThrowIfZero(groups.Count);
         foreach ((string name, float[] ms) in groups)
-            if (ms.Length == 0 || !ms.All(v => v > 0)) throw new FleetInputException(name, 0, "no durations, or one that is not above 0", "durations in ms");
+        {
+            if (ms.Length == 0 || !ms.All(v => v > 0))
+                throw new FleetInputException(name, 0, "no durations, or one that is not above 0", "durations in ms");
+        }
         return new ServiceTrace([.. groups.Select(g => g.Name)], [.. groups.Select(g => g.Ms)]);
     }
 
@@ -63,7 +66,8 @@ public sealed class ServiceTrace
                 durations.Add(ms);
             }
         }
-        if (names.Count == 0) throw new FleetInputException(file, 0, $"no duration in column '{column}'", "at least one number of milliseconds above 0");
+        if (names.Count == 0)
+            throw new FleetInputException(file, 0, $"no duration in column '{column}'", "at least one number of milliseconds above 0");
         return FromGroups([.. names.Select(n => (n, byName[n].ToArray()))]);
     }
 }

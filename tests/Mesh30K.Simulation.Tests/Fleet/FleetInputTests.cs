@@ -39,7 +39,9 @@ public sealed class FleetInputTests : IDisposable
     public void A_bad_service_file_is_named_likewise()
     {
         string file = Write("s.csv", "who,ms_0,ms_1\na,1,2\nb,,-1\na,x,3\n");
-        Assert.Equal($"{file}, line 1: no column begins with 'init_'; expected one of who, ms_0, ms_1", Error(() => ServiceTrace.Load(file, "init_*")));
+        Assert.Equal(
+            $"{file}, line 1: no column begins with 'init_'; expected one of who, ms_0, ms_1",
+            Error(() => ServiceTrace.Load(file, "init_*")));
         Assert.Contains("line 4: 'x' in column 'ms_0'", Error(() => ServiceTrace.Load(file, "ms_*", "who")), StringComparison.Ordinal);
         Assert.Contains("no column 'which'", Error(() => ServiceTrace.Load(file, "ms_1", "which")), StringComparison.Ordinal);
         string empty = Write("e.csv", "ms,who\n-1,a\n");
