@@ -12,8 +12,11 @@ public sealed class PurityTests
     /// <summary>Namespaces of which the core uses nothing, with those below them.</summary>
     private static readonly string[] CoreNamespaces =
     [
-        "System.Threading", "System.IO", "System.Net", "System.Timers", "System.Reflection", "Microsoft.Extensions",
+        "System.Threading", "System.IO", "System.Net", "System.Timers", "Microsoft.Extensions",
     ];
+
+    /// <summary>How an owner publishes an immutable snapshot to readers on other threads: no lock, no wait, and no order of events.</summary>
+    private const string PublicationType = "System.Threading.Volatile";
 
     /// <summary>Types of which the core uses nothing.</summary>
     private static readonly string[] CoreTypes =
@@ -100,14 +103,24 @@ public sealed class PurityTests
             return;
         }
         Repository.AssertNone(model.Errors(), $"{project} does not compile in this test, so the rule cannot see it");
-        Repository.AssertNone(rule(model), $"{project} is to take time, randomness and ids as arguments, and to do no I/O");
+        string folder = $"src/{project}/";
+        Dictionary<string, int> listed = Ratchet.Listed("impurities").Where(l => l.Key.StartsWith(folder, StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        List<string> findings = [.. rule(model)];
+        Dictionary<string, int> counts = findings.CountBy(WithoutLine).ToDictionary(StringComparer.Ordinal);
+        List<string> wrong = [.. Ratchet.Compare(counts, listed, 0, "findings")];
+        if (wrong.Count > 0) wrong.AddRange(findings.Where(f => !listed.ContainsKey(WithoutLine(f))));
+        Repository.AssertNone(wrong, $"{project} is to take time, randomness and ids as arguments, and to do no I/O");
     }
+
+    /// <summary>The file and the symbol: what a reason for an exception is about, wherever in the file it moves.</summary>
+    private static string WithoutLine(string finding) => System.Text.RegularExpressions.Regex.Replace(finding, @":\d+ ", ":: ", default, TimeSpan.FromSeconds(1));
 
     private static IEnumerable<string> FindingsInCore(SourceModel model)
     {
         foreach (SymbolUse use in model.Uses())
         {
             string type = use.TypeName;
+            if (type == PublicationType) continue;
             bool banned = CoreTypes.Contains(type, StringComparer.Ordinal)
                 || CoreNamespaces.Any(n => type.StartsWith(n + ".", StringComparison.Ordinal))
                 || IsAmbient(use, type)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -13,13 +12,12 @@ public sealed class SizeTests
 {
     private const int FileLinesMax = 500;
     private const int MethodLinesMax = 60;
-    private const string RatchetPath = "tests/Architecture.Tests/ratchet.json";
 
     [Fact]
     public void Files_hold_one_concept()
     {
         Dictionary<string, int> sizes = Repository.FilesWith(".cs").ToDictionary(f => f, f => LinesOf(Repository.Read(f)), StringComparer.Ordinal);
-        Repository.AssertNone(Compare(sizes, Listed("files"), FileLinesMax), $"a file has at most {FileLinesMax} lines");
+        Repository.AssertNone(Ratchet.Compare(sizes, Ratchet.Listed("files"), FileLinesMax, "lines"), $"a file has at most {FileLinesMax} lines");
     }
 
     [Fact]
@@ -28,7 +26,7 @@ public sealed class SizeTests
         Dictionary<string, int> sizes = new(StringComparer.Ordinal);
         foreach ((string name, int lines) in Repository.FilesWith(".cs").SelectMany(f => Methods(Repository.Parse(f))))
             sizes[name] = Math.Max(lines, sizes.GetValueOrDefault(name));
-        Repository.AssertNone(Compare(sizes, Listed("methods"), MethodLinesMax), $"a method has at most {MethodLinesMax} lines");
+        Repository.AssertNone(Ratchet.Compare(sizes, Ratchet.Listed("methods"), MethodLinesMax, "lines"), $"a method has at most {MethodLinesMax} lines");
     }
 
     [Fact]
@@ -45,26 +43,8 @@ public sealed class SizeTests
     {
         Dictionary<string, int> sizes = new(StringComparer.Ordinal) { ["same"] = 70, ["grown"] = 71, ["shrunk"] = 65, ["small"] = 10, ["new"] = 61 };
         Dictionary<string, int> listed = new(StringComparer.Ordinal) { ["same"] = 70, ["grown"] = 70, ["shrunk"] = 70, ["small"] = 70, ["gone"] = 70 };
-        string[] findings = [.. Compare(sizes, listed, 60).Select(f => f.Split(' ')[0]).Order(StringComparer.Ordinal)];
+        string[] findings = [.. Ratchet.Compare(sizes, listed, 60, "lines").Select(f => f.Split(' ')[0]).Order(StringComparer.Ordinal)];
         Assert.Equal(["gone", "grown", "new", "shrunk", "small"], findings);
-    }
-
-    private static IEnumerable<string> Compare(Dictionary<string, int> sizes, Dictionary<string, int> listed, int max)
-    {
-        foreach ((string name, int lines) in sizes)
-        {
-            int allowed = listed.GetValueOrDefault(name, max);
-            if (lines > allowed) yield return $"{name} has {lines} lines, more than {allowed}";
-            else if (listed.ContainsKey(name) && lines <= max) yield return $"{name} has {lines} lines: remove it from {RatchetPath}";
-            else if (listed.ContainsKey(name) && lines < allowed) yield return $"{name} has {lines} lines: lower it in {RatchetPath}";
-        }
-        foreach (string name in listed.Keys.Where(n => !sizes.ContainsKey(n))) yield return $"{name} is gone: remove it from {RatchetPath}";
-    }
-
-    private static Dictionary<string, int> Listed(string kind)
-    {
-        using JsonDocument ratchet = JsonDocument.Parse(Repository.Read(RatchetPath));
-        return ratchet.RootElement.GetProperty(kind).EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetInt32(), StringComparer.Ordinal);
     }
 
     private static int LinesOf(string text) => text.AsSpan().TrimEnd('\n').Count('\n') + 1;
