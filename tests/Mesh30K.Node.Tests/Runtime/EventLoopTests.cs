@@ -23,6 +23,9 @@ public sealed class EventLoopTests
         public void OnTimer(in string timer, Instant now) => Timer(timer, now);
 
         public void OnTurnEnd(Instant now) => TurnEnd();
+
+        public bool OnIdle(Instant now) => false;
+
     }
 
     [Fact]

@@ -64,6 +64,8 @@ public sealed class RuntimeMeasurements(ITestOutputHelper output)
         {
         }
 
+        public bool OnIdle(Instant now) => false;
+
         public void OnTurnEnd(Instant now)
         {
         }
