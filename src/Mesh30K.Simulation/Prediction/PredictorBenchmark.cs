@@ -54,13 +54,16 @@ public static class PredictorBenchmark
             AddSeries(one.Values, options, coldStart, totals);
         }
         if (scored == 0) throw new PredictionInputException("series", 0, "no series is long enough", $"more than {coldStart} values in one series");
-        return new PredictorResult(scored, samples, series.Count - scored, options.LeadLevel, totals[0].Mean(scored),
+        return new PredictorResult(scored, samples, series.Count - scored, Level(options), totals[0].Mean(scored),
             new BaselineScores(totals[1].Mean(scored), totals[2].Mean(scored), totals[3].Mean(scored)));
     }
 
+    /// <summary>The level as it was written: 0.95, not the nearest float to it.</summary>
+    private static double Level(EstimatorOptions options) => Math.Round((double)options.LeadLevel, 6);
+
     private static void AddSeries(IReadOnlyList<float> values, EstimatorOptions options, int coldStart, Tally[] totals)
     {
-        double level = options.LeadLevel;
+        double level = Level(options);
         IPredictor[] predictors = [new LearnedPredictor(options), new RingPredictor(level), new JacobsonPredictor(), new SpecPredictor()];
         var sums = new Tally[Predictors];
         for (int i = 0; i < values.Count; i++)
