@@ -110,11 +110,8 @@ public sealed record OperationSpec
     /// </summary>
     public float LeadLevel { get; init; } = 0.98f;
 
-    /// <summary>Bring the agents' answers back (at most <see cref="AnswersMax"/>).</summary>
+    /// <summary>Bring the agents' answers back (at most <see cref="GatherReport.AnswersMax"/>).</summary>
     public bool CollectAnswers { get; init; }
-
-    /// <summary>More answers than this are counted but not kept (policy: keep the first).</summary>
-    public const int AnswersMax = 1_000;
 
     /// <summary>What is wrong with this operation, or null.</summary>
     public string? Validate() =>
