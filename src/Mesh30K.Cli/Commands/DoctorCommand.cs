@@ -30,7 +30,7 @@ public sealed class DoctorCommand : VerbCommand
             ClockChecks.Timer(),
             ClockChecks.Monotonic(),
             MachineChecks.Port(node.Listen),
-            MachineChecks.KeyFiles(node.DataDirectory),
+            MachineChecks.KeyFiles(node),
             MachineChecks.LibCrypto(),
         ];
         if (fleetFinding is not null) findings.Add(fleetFinding);
@@ -42,9 +42,13 @@ public sealed class DoctorCommand : VerbCommand
     private NodeSettings Load(VerbRun run, out Finding? finding)
     {
         finding = null;
-        if (run.Parse.GetValue(fleet) is not { } path) return FleetFile.DefaultFor(run.Context.WorkingDirectory).Node;
-        FleetFile file = FleetFile.Load(run.PathOf(path)).OrThrow();
-        finding = Finding.Ok("fleet_file", $"{path}: {file.Fleet.AgentsTotal} agents in {file.Mesh.Sectors} sectors");
+        string? path = run.Parse.GetValue(fleet);
+        FleetFile file = FleetFile.LoadOrDefault(path is null ? null : run.PathOf(path), run.Context.WorkingDirectory);
+        if (path is not null)
+        {
+            int agents = file.LoadFleet().Agents;
+            finding = Finding.Ok("fleet_file", $"{path}: {agents} agents in {file.Mesh.Sectors} sectors");
+        }
         return file.Node;
     }
 

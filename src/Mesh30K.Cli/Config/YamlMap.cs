@@ -78,6 +78,15 @@ internal sealed class YamlMap
         return value >= min && value <= max ? value : throw Wrong(node, string.Create(CultureInfo.InvariantCulture, $"{PathOf(key)} is {value}, out of range"), fix);
     }
 
+    /// <summary>As <see cref="Number"/>, without the upper end itself.</summary>
+    public double NumberBelow(string key, double min, double below, double fallback)
+    {
+        double value = Number(key, min, below, fallback);
+        return value < below
+            ? value
+            : throw Wrong(NodeOf(key), string.Create(CultureInfo.InvariantCulture, $"{PathOf(key)} is {value}, out of range"), string.Create(CultureInfo.InvariantCulture, $"Write a number from {min} to below {below}."));
+    }
+
     public string? Text(string key)
     {
         if (!values.TryGetValue(key, out YamlNode? node)) return null;
