@@ -8,12 +8,12 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Checks whether a node can run well here, and says what to do where it cannot. Changes nothing.</summary>
 public sealed class DoctorCommand : VerbCommand
 {
-    private readonly Option<string?> fleet = new("--fleet") { Description = "Check this fleet file too, and the port and data directory that it names", HelpName = "file" };
+    private readonly Option<string?> _fleet = new("--fleet") { Description = "Check this fleet file too, and the port and data directory that it names", HelpName = "file" };
 
     public DoctorCommand()
         : base("doctor", "Check whether a node can run well on this machine")
     {
-        Add(fleet);
+        Add(_fleet);
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh doctor", "mesh doctor --fleet fleet.yaml", "mesh doctor --json"];
@@ -42,7 +42,7 @@ public sealed class DoctorCommand : VerbCommand
     private NodeSettings Load(VerbRun run, out Finding? finding)
     {
         finding = null;
-        string? path = run.Parse.GetValue(fleet);
+        string? path = run.Parse.GetValue(_fleet);
         FleetFile file = FleetFile.LoadOrDefault(path is null ? null : run.PathOf(path), run.Context.WorkingDirectory);
         if (path is not null)
         {
