@@ -70,7 +70,14 @@ public sealed class FleetFileTests
         Assert.Equal([10, 0, 0, 4, 0, 0], CountsOf(file));
         FleetOptions expected = new()
         {
-            Agents = 14, ClassShares = file.Fleet.ClassShares, Seed = 8841, LossRate = 0.01, StragglerRate = 0.02, StragglerFactor = 7.5f, ConflictRate = 0.001, PathAsymmetry = 0.25,
+            Agents = 14,
+            ClassShares = file.Fleet.ClassShares,
+            Seed = 8841,
+            LossRate = 0.01,
+            StragglerRate = 0.02,
+            StragglerFactor = 7.5f,
+            ConflictRate = 0.001,
+            PathAsymmetry = 0.25,
         };
         Assert.Equal(expected, file.Fleet);
         Assert.Equal(new ArrivalOptions { BucketMs = 2, DispatchMarginMs = 2.5, TargetShare = 0.9 }, file.Settings().Arrival);
