@@ -118,9 +118,11 @@ public sealed class ClusterLead
         }
 
         // total = received − sent; network = total − what the agent says it took; arrival = sent + network/2 + that (design section 5).
-        double totalMs = (ack.ReceivedAt.Ticks - releasedAt) / (double)Instant.TicksPerMs;
-        double agentMs = ack.ProcessingMs + ack.QueueWaitMs;
-        double networkMs = Math.Max(0, totalMs - agentMs);
+        // What an agent says it took is a claim: it cannot have been ready before the send or after its own ack.
+        double totalMs = Math.Max(0, (ack.ReceivedAt.Ticks - releasedAt) / (double)Instant.TicksPerMs);
+        double serviceMs = Within(ack.ProcessingMs, totalMs);
+        double agentMs = serviceMs + Within(ack.QueueWaitMs, totalMs - serviceMs);
+        double networkMs = totalMs - agentMs;
         double arrivalMs = networkMs / 2 + agentMs;
         line.OffsetMs = (float)((releasedAt - gather.Slip.Target.Ticks) / (double)Instant.TicksPerMs + arrivalMs);
 
@@ -130,7 +132,7 @@ public sealed class ClusterLead
         if (!wasOpen) Counters.LateAcks++;
         agent.QueueDepth = ack.QueueDepth;
         agent.Dirty = true;
-        observations.Add(new Observation(ack.Slot, (float)networkMs, ack.ProcessingMs, gather.Slip.PayloadWeight, wasOpen, now));
+        observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
 
@@ -188,6 +190,9 @@ public sealed class ClusterLead
         long latest = order.Spec.Planner == PlannerKind.FireNow ? order.GatherUntil.Ticks : 0;
         foreach (RateBudgetPlanner budget in budgets) budget.Spread(lines, now, latest);
     }
+
+    /// <summary>The claim between 0 and the limit; 0 when it is not a number.</summary>
+    private static double Within(float claimMs, double limitMs) => claimMs > 0 ? Math.Min(claimMs, limitMs) : 0;
 
     private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string> required)
     {
