@@ -70,6 +70,8 @@ public sealed class ClusterLead
     /// <summary>Takes an order: plans it, hands over the sends, and reports at once when there is nothing to wait for.</summary>
     public void Step(OperationOrder order, Instant now, Effects effects)
     {
+        // A bus may deliver twice; a second plan would send everything twice.
+        if (Find(order.Handle) is not null) return;
         Settle();
         DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, agents.Length);
         LeadGather gather = new(order, slip, now);
