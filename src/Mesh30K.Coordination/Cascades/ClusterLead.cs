@@ -209,9 +209,10 @@ public sealed class ClusterLead
     {
         open--;
         // An agent that did not answer in time counts against its reliability now; its late ack, should one come, teaches its delay only.
+        // One whose send was never released was not asked: that is no failure of the agent.
         SlipLine[] lines = gather.Slip.Lines;
         for (int i = 0; gather.InTransit > 0 && i < lines.Length; i++)
-            if (lines[i].Outcome == AgentOutcome.InTransit) agents[i]!.Reliability.Record(false, now);
+            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) != 0) agents[i]!.Reliability.Record(false, now);
         Report(gather, now, effects);
     }
 
