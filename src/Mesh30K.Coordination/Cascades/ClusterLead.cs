@@ -189,8 +189,9 @@ public sealed class ClusterLead
             LeadEstimate estimate = planner.Estimate(agent, now, weight, order.Spec.LeadLevel);
             ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
         }
-        long latest = order.Spec.Planner == PlannerKind.FireNow ? order.GatherUntil.Ticks : 0;
-        foreach (RateBudgetPlanner budget in budgets) budget.Spread(lines, now, latest);
+        if (budgets.Length == 0) return;
+        long latest = order.Spec.Planner == PlannerKind.FireNow ? Math.Min(order.GatherUntil.Ticks, order.ExpiresAt.Ticks) : 0;
+        RateBudgetPlanner.SpreadAll(budgets, lines, now, latest);
     }
 
     /// <summary>The claim between 0 and the limit; 0 when it is not a number.</summary>
