@@ -138,15 +138,17 @@ public sealed class ClusterLead
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
 
-    /// <summary>Takes one heartbeat.</summary>
-    public void Step(in AgentHeartbeat heartbeat)
+    /// <summary>Takes one heartbeat. Returns true when it brought an agent back that was offline.</summary>
+    public bool Step(in AgentHeartbeat heartbeat)
     {
-        if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return;
+        if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return false;
         agent.LastHeartbeatAt = heartbeat.ReceivedAt;
         agent.QueueDepth = heartbeat.QueueDepth;
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
-        if (agent.State == OperationalState.Offline) agent.State = OperationalState.Active;
         agent.Dirty = true;
+        if (agent.State != OperationalState.Offline) return false;
+        agent.State = OperationalState.Active;
+        return true;
     }
 
     /// <summary>The gathering's time is up: what is in transit is reported as TRANSIT.</summary>
