@@ -1,3 +1,4 @@
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Time;
 using Mesh30K.Protocol.Identity;
@@ -42,7 +43,7 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
         reports.Sort(static (a, b) => a.Sector.CompareTo(b.Sector));
         GatherReportBuilder builder = new();
         foreach (SectorReport report in reports) builder.Add(report.Report);
-        foreach (int sector in waiting) builder.AddTransit(agentsOfSector[sector]);
+        foreach (int sector in waiting) builder.AddSilent(agentsOfSector[sector], Order.SkipAllAs);
         return builder.Build();
     }
 }
@@ -67,7 +68,12 @@ internal sealed class GatherReportBuilder
         confidence += report.ConfidenceSum;
     }
 
-    public void AddTransit(int agents) => counts.Transit += agents;
+    /// <summary>Agents of whom nothing was heard: in transit, unless they were not to be sent to.</summary>
+    public void AddSilent(int agents, SkipReason skipAllAs)
+    {
+        if (skipAllAs == SkipReason.None) counts.Transit += agents;
+        else counts.Skipped += agents;
+    }
 
     public GatherReport Build()
     {
@@ -88,7 +94,7 @@ internal sealed class GatherReportBuilder
 internal sealed class RunningOperation(long number, MessageId id, OperationSpec spec, PhasePlan[] phases, Instant submittedAt)
 {
     private readonly List<PhaseResult> results = [];
-    private Instant target;
+    private Instant? target;
 
     public long Number { get; } = number;
 
@@ -133,7 +139,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
         results.Add(result);
         SectorsReached = Math.Max(SectorsReached, gather.Reports.Count);
         ClustersReached = Math.Max(ClustersReached, gather.Reports.Sum(r => r.Clusters));
-        target = gather.Order.Target;
+        if (gather.Order.SkipAllAs == SkipReason.None) target = gather.Order.Target;
         if (report.Answers.Count > 0) Payload = report.Answers[0].Result;
         PhaseIndex++;
         Gather = null;
@@ -158,7 +164,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
             Phases = results,
             SubmittedAt = submittedAt,
             EndedAt = now,
-            Target = results.Count == 0 ? submittedAt : target,
+            Target = target ?? submittedAt,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };
