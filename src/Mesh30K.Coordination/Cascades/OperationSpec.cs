@@ -123,6 +123,8 @@ public sealed record OperationSpec
         : !(PayloadWeight is >= 0 and <= 1_000) ? $"payload_weight must be between 0 and 1000, was {PayloadWeight}"
         : !(LeadLevel is >= 0.5f and < 1) ? $"lead_level must be at least 0.5 and below 1, was {LeadLevel}"
         : Selector.SampleSize is <= 0 ? $"sample must be at least 1, was {Selector.SampleSize}"
+        : Stages.FirstOrDefault(s => s.SampleSize is <= 0) is { } stage ? $"sample must be at least 1, was {stage.SampleSize}"
+        : Cascade == CascadeStrategy.PriorityFirst && Selector.SampleSize is not null ? "a priority-first cascade takes whole classes; leave sample out"
         : Strategy == RoutingStrategy.Pipeline && Stages.Count == 0 ? "a pipeline needs at least one stage"
         : Strategy != RoutingStrategy.Pipeline && Stages.Count > 0 ? "stages belong to the strategy pipeline"
         : Strategy == RoutingStrategy.Direct && Selector.Scope != SelectorScope.Agents ? "the strategy direct needs the ids of the agents"

@@ -1,3 +1,4 @@
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Protocol.Identity;
 
@@ -41,7 +42,7 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
         reports.Sort(static (a, b) => a.Sector.CompareTo(b.Sector));
         GatherReportBuilder builder = new();
         foreach (SectorReport report in reports) builder.Add(report.Report);
-        foreach (int sector in waiting) builder.AddTransit(agentsOfSector[sector]);
+        foreach (int sector in waiting) builder.AddSilent(agentsOfSector[sector], Order.SkipAllAs);
         return builder.Build();
     }
 }
@@ -50,7 +51,7 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
 internal sealed class RunningOperation(long number, MessageId id, OperationSpec spec, PhasePlan[] phases, Instant submittedAt)
 {
     private readonly List<PhaseResult> results = [];
-    private Instant target;
+    private Instant? target;
 
     public long Number { get; } = number;
 
@@ -95,7 +96,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
         results.Add(result);
         SectorsReached = Math.Max(SectorsReached, gather.Reports.Count);
         ClustersReached = Math.Max(ClustersReached, gather.Reports.Sum(r => r.Clusters));
-        target = gather.Order.Target;
+        if (gather.Order.SkipAllAs == SkipReason.None) target = gather.Order.Target;
         if (report.Answers.Count > 0) Payload = report.Answers[0].Result;
         PhaseIndex++;
         Gather = null;
@@ -120,7 +121,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
             Phases = results,
             SubmittedAt = submittedAt,
             EndedAt = now,
-            Target = results.Count == 0 ? submittedAt : target,
+            Target = target ?? submittedAt,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };

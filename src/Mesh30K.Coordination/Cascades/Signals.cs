@@ -56,8 +56,8 @@ public sealed record SectorReport(long Handle, int Sector, int Clusters, GatherR
 /// <param name="Medians">Per class, the predicted medians in ms.</param>
 /// <param name="TailScaleSumMs">Per class, the sum of the agents' tail scales (<see cref="MissBudget.TailScaleMs"/>).</param>
 /// <param name="Eligible">Agents that take work, per class.</param>
-/// <param name="Capabilities">Agents that take work, per capability.</param>
-public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketch[] Medians, double[] TailScaleSumMs, int[] Eligible, IReadOnlyDictionary<string, int> Capabilities);
+/// <param name="Capabilities">Agents that take work, per capability and class.</param>
+public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketch[] Medians, double[] TailScaleSumMs, int[] Eligible, IReadOnlyDictionary<string, int[]> Capabilities);
 
 /// <summary>One phase of an operation and its outcome.</summary>
 public sealed record PhaseResult(string Name, QuorumResult Quorum, GatherReport Report, double TargetInMs);
@@ -110,7 +110,7 @@ public sealed record OperationResult
 
     public required Instant EndedAt { get; init; }
 
-    /// <summary>T of the last phase.</summary>
+    /// <summary>T of the last phase that sent; the submission when none did.</summary>
     public required Instant Target { get; init; }
 
     public int SectorsReached { get; init; }

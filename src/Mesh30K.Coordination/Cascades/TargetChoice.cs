@@ -23,10 +23,12 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
     /// <summary>How many agents of a sector match a selector, as far as the summaries tell.</summary>
     public int Matching(int sector, Selector selector)
     {
-        if (summaries[sector] is not { } summary || !selector.CoversSector(sector)) return 0;
-        if (selector.Scope == SelectorScope.Agents) return selector.Places.Count(p => p.Cluster.Sector == sector);
-        int byClass = selector.Class is { } c ? summary.Eligible[(int)c] : summary.Eligible.Sum();
-        return selector.Capability is null ? byClass : Math.Min(byClass, summary.Capabilities.GetValueOrDefault(selector.Capability));
+        if (!selector.CoversSector(sector)) return 0;
+        if (selector.Scope == SelectorScope.Agents) return selector.Places.Where(p => p.Cluster.Sector == sector).Distinct().Count();
+        if (summaries[sector] is not { } summary) return 0;
+        int[]? perClass = selector.Capability is null ? summary.Eligible : summary.Capabilities.GetValueOrDefault(selector.Capability);
+        if (perClass is null) return 0;
+        return selector.Class is { } c ? perClass[(int)c] : perClass.Sum();
     }
 
     /// <summary>Milliseconds from now to T.</summary>

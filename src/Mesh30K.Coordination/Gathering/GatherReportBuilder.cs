@@ -1,3 +1,4 @@
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Time;
 
 namespace Mesh30K.Coordination.Gathering;
@@ -22,7 +23,12 @@ internal sealed class GatherReportBuilder
         confidence += report.ConfidenceSum;
     }
 
-    public void AddTransit(int agents) => counts.Transit += agents;
+    /// <summary>Agents of whom nothing was heard: in transit, unless they were not to be sent to.</summary>
+    public void AddSilent(int agents, SkipReason skipAllAs)
+    {
+        if (skipAllAs == SkipReason.None) counts.Transit += agents;
+        else counts.Skipped += agents;
+    }
 
     public GatherReport Build()
     {

@@ -34,12 +34,12 @@ public struct GatherCounts
 }
 
 /// <summary>One agent that did not make it, and why.</summary>
-/// <param name="NeedMs">The lead that it would have needed.</param>
+/// <param name="NeedMs">How long before T the plan would have had to be made: its lead, and under a rate budget the wait for its place.</param>
 /// <param name="AvailableMs">The time that was left before T when the plan was made.</param>
 public sealed record RosterEntry(AgentId Agent, string Cluster, AgentOutcome Outcome, SkipReason Reason, float NeedMs, float AvailableMs, ConflictDetail? Conflict)
 {
-    /// <summary>Milliseconds missing before T, for a skip by lead time; else 0.</summary>
-    public float MissingMs => Reason == SkipReason.InsufficientLeadTime ? NeedMs - AvailableMs : 0;
+    /// <summary>Milliseconds missing before T, for a skip by lead time or rate budget; else 0.</summary>
+    public float MissingMs => Reason is SkipReason.InsufficientLeadTime or SkipReason.RateBudget ? Math.Max(0, NeedMs - AvailableMs) : 0;
 }
 
 /// <summary>One agent's answer to a question.</summary>
