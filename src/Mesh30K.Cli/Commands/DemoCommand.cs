@@ -11,16 +11,16 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Boots a simulated fleet, warms up, and runs the same operation with each planner: what arrival synchronisation buys.</summary>
 public sealed class DemoCommand : VerbCommand
 {
-    private readonly FleetArguments fleet;
-    private readonly Option<int> warmUp = new("--warm-up") { Description = "Operations to learn from before anything counts", HelpName = "n", DefaultValueFactory = _ => 20 };
-    private readonly Option<int> rounds = new("--rounds") { Description = "How often each planner runs the operation", HelpName = "n", DefaultValueFactory = _ => 3 };
+    private readonly FleetArguments _fleet;
+    private readonly Option<int> _warmUp = new("--warm-up") { Description = "Operations to learn from before anything counts", HelpName = "n", DefaultValueFactory = _ => 20 };
+    private readonly Option<int> _rounds = new("--rounds") { Description = "How often each planner runs the operation", HelpName = "n", DefaultValueFactory = _ => 3 };
 
     public DemoCommand()
         : base("demo", "Bring 30,000 simulated agents to READY at the same moment, with four planners")
     {
-        fleet = new FleetArguments(this);
-        Add(warmUp);
-        Add(rounds);
+        _fleet = new FleetArguments(this);
+        Add(_warmUp);
+        Add(_rounds);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -28,9 +28,9 @@ public sealed class DemoCommand : VerbCommand
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
     {
-        int warmUps = InRange(run, warmUp, "--warm-up", 0, 1_000);
-        int times = InRange(run, rounds, "--rounds", 1, 100);
-        FleetBlueprint blueprint = fleet.Load(run);
+        int warmUps = InRange(run, _warmUp, "--warm-up", 0, 1_000);
+        int times = InRange(run, _rounds, "--rounds", 1, 100);
+        FleetBlueprint blueprint = _fleet.Load(run);
         OperationSpec operation = new() { Verb = Verb.Sync, WindowMs = 500, TimeoutMs = 5_000 };
         DemoOptions options = new(warmUps, times, operation);
 

@@ -2,7 +2,6 @@ using System.Net;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Simulation.Fleet;
 
@@ -60,7 +59,7 @@ public sealed record FleetFile
     public OperationSpec Operation() => Defaults;
 
     /// <summary>What the mesh is made of.</summary>
-    public MeshSettings Settings() => new() { Shape = Mesh, Arrival = Arrival, Estimation = Estimation(), Budgets = Budgets };
+    public MeshSettings Settings() => new() { Shape = Mesh, Arrival = Arrival, Budgets = Budgets };
 
     /// <summary>
     /// The simulated fleet, with its recorded traces read. A trace that cannot be used ends the verb as an error of the fleet file does.
@@ -85,17 +84,6 @@ public sealed record FleetFile
         {
             throw TraceError(unreadable.Message.ReplaceLineEndings(" "), "Name traces that you may read.");
         }
-    }
-
-    /// <summary>
-    /// The learned estimator keeps two quantiles of each agent ready. The file's lead level is made one of them, else the level that is kept next
-    /// above would be used instead.
-    /// </summary>
-    private EstimatorOptions Estimation()
-    {
-        EstimatorOptions kept = EstimatorOptions.Default;
-        float level = Defaults.LeadLevel;
-        return level <= 0.5f ? kept : level < kept.TailLevel ? kept with { LeadLevel = level } : kept with { TailLevel = level };
     }
 
     private static NetworkTrace LoadNetwork(string folder)
