@@ -176,6 +176,7 @@ public sealed class ClusterLead
         Invariant.Check(planner is not null);
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
+        MissBudget budget = new(order.Spec.LeadLevel, order.MissPerMs);
         for (int i = 0; i < lines.Length; i++)
         {
             if (!selected[i]) continue;
@@ -188,7 +189,7 @@ public sealed class ClusterLead
                 ArrivalPlan.Skip(ref line, refusal);
                 continue;
             }
-            LeadEstimate estimate = planner.Estimate(agent, now, weight, order.Spec.LeadLevel);
+            LeadEstimate estimate = planner.Estimate(agent, now, weight, budget);
             ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
         }
         if (budgets.Length == 0) return;

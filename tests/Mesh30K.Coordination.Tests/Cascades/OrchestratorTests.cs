@@ -24,7 +24,7 @@ public sealed class OrchestratorTests
         Sketch leads = new();
         for (int i = 0; i < agents; i++) leads.Add(100);
         SparseSketch[] perClass = [leads.ToSparse(), .. Enumerable.Repeat(SparseSketch.Empty, 5)];
-        return new SectorSummary(sector, perClass, perClass, [agents, 0, 0, 0, 0, 0], new SortedDictionary<string, int[]>());
+        return new SectorSummary(sector, perClass, perClass, new double[6], [agents, 0, 0, 0, 0, 0], new SortedDictionary<string, int[]>());
     }
 
     private static OperationSpec Spec(CascadeStrategy? cascade = null) => new() { TargetInMs = 300, WindowMs = 100, TimeoutMs = 1_000, Cascade = cascade };
@@ -205,7 +205,7 @@ public sealed class OrchestratorTests
     [Fact]
     public void A_silent_sector_puts_no_people_in_transit_who_were_not_to_be_sent_to()
     {
-        SectorSummary people = new(1, Summary(1, 0).Leads, Summary(1, 0).Medians, [0, 0, 0, 0, 0, 9], new SortedDictionary<string, int[]>());
+        SectorSummary people = new(1, Summary(1, 0).Leads, Summary(1, 0).Medians, new double[6], [0, 0, 0, 0, 0, 9], new SortedDictionary<string, int[]>());
         mesh.Take(people);
         Submit(0, "people only", Spec(CascadeStrategy.PriorityFirst) with { Selector = new Selector { Class = ImpedanceClass.Human } });
         Timer(9_999, 1);

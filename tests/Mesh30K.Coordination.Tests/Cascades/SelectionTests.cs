@@ -67,7 +67,7 @@ public sealed class SelectionTests
         }
         int[] vision = new int[6];
         vision[(int)ImpedanceClass.Edge] = 3;
-        return new SectorSummary(sector, leads, medians, eligible, new SortedDictionary<string, int[]> { ["vision"] = vision });
+        return new SectorSummary(sector, leads, medians, new double[6], eligible, new SortedDictionary<string, int[]> { ["vision"] = vision });
     }
 
     [Fact]
