@@ -98,6 +98,8 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
 
     public PhasePlan[] Phases { get; } = phases;
 
+    public Instant SubmittedAt { get; } = submittedAt;
+
     public Instant ExpiresAt { get; } = submittedAt.PlusMs(spec.TtlMs);
 
     /// <summary>The next phase to run; equals the number of phases when all are done.</summary>
@@ -156,9 +158,9 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
                 : TrinaryQuorum.Decide(whole.Counts.Ready, whole.Counts.Conflict, whole.Counts.Transit, Spec.Thresholds),
             Report = whole,
             Phases = results,
-            SubmittedAt = submittedAt,
+            SubmittedAt = SubmittedAt,
             EndedAt = now,
-            Target = results.Count == 0 ? submittedAt : target,
+            Target = results.Count == 0 ? SubmittedAt : target,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };
