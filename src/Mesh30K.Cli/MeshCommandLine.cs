@@ -47,6 +47,7 @@ public sealed class MeshCommandLine
     /// <summary>Every verb, in the order in which the help lists them. A new verb is one line here.</summary>
     public static IReadOnlyList<VerbCommand> Verbs() =>
     [
+        new DemoCommand(),
         new DoctorCommand(),
         new CompletionCommand(),
     ];

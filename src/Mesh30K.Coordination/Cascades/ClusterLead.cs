@@ -170,6 +170,7 @@ public sealed class ClusterLead
         Invariant.Check(planner is not null);
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
+        MissBudget budget = new(order.Spec.LeadLevel, order.MissPerMs);
         for (int i = 0; i < lines.Length; i++)
         {
             if (!selected[i]) continue;
@@ -182,11 +183,11 @@ public sealed class ClusterLead
                 ArrivalPlan.Skip(ref line, refusal);
                 continue;
             }
-            LeadEstimate estimate = planner.Estimate(agent, now, weight, order.Spec.LeadLevel);
+            LeadEstimate estimate = planner.Estimate(agent, now, weight, budget);
             ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
         }
         long latest = order.Spec.Planner == PlannerKind.FireNow ? order.GatherUntil.Ticks : 0;
-        foreach (RateBudgetPlanner budget in budgets) budget.Spread(lines, now, latest);
+        foreach (RateBudgetPlanner rates in budgets) rates.Spread(lines, now, latest);
     }
 
     private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string> required)

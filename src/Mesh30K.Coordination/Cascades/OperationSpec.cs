@@ -105,16 +105,13 @@ public sealed record OperationSpec
     public PlannerKind Planner { get; init; } = PlannerKind.Learned;
 
     /// <summary>
-    /// The wanted probability that an agent is READY at T, in [0.5, 1). Default 0.98: losses and conflicts take their part, so aiming at
-    /// the required 0.95 itself would miss it half of the time.
+    /// The wanted share of the agents READY at T, in [0.5, 1). Default 0.97: losses, conflicts and errors of estimation take their part, so
+    /// aiming at the required 0.95 itself would miss it half of the time. How it is divided among the agents: <see cref="MissBudget"/>.
     /// </summary>
-    public float LeadLevel { get; init; } = 0.98f;
+    public float LeadLevel { get; init; } = 0.97f;
 
-    /// <summary>Bring the agents' answers back (at most <see cref="AnswersMax"/>).</summary>
+    /// <summary>Bring the agents' answers back (at most <see cref="GatherReport.AnswersMax"/>).</summary>
     public bool CollectAnswers { get; init; }
-
-    /// <summary>More answers than this are counted but not kept (policy: keep the first).</summary>
-    public const int AnswersMax = 1_000;
 
     /// <summary>What is wrong with this operation, or null.</summary>
     public string? Validate() =>

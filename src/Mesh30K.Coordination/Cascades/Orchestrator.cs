@@ -170,6 +170,7 @@ public sealed class Orchestrator
             GatherUntil = broadcast ? now.PlusMs(spec.TimeoutMs) : target.PlusMs(spec.WindowMs),
             ExpiresAt = operation.ExpiresAt,
             SkipAllAs = phase.SkipAllAs,
+            MissPerMs = targets.MissPerMs(spec, phase.Selector),
         };
         int[] matching = new int[shape.Sectors];
         for (int s = 0; s < matching.Length; s++) matching[s] = targets.Matching(s, phase.Selector);

@@ -1,5 +1,4 @@
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Cascades;
@@ -44,43 +43,6 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
         foreach (SectorReport report in reports) builder.Add(report.Report);
         foreach (int sector in waiting) builder.AddTransit(agentsOfSector[sector]);
         return builder.Build();
-    }
-}
-
-/// <summary>Merges reports of disjoint parts.</summary>
-internal sealed class GatherReportBuilder
-{
-    private readonly Sketch arrivals = new();
-    private readonly Sketch errors = new();
-    private readonly List<RosterEntry> roster = [];
-    private readonly List<AgentAnswer> answers = [];
-    private GatherCounts counts;
-    private double confidence;
-
-    public void Add(GatherReport report)
-    {
-        counts.Add(report.Counts);
-        arrivals.Merge(report.Arrivals);
-        errors.Merge(report.PredictionErrors);
-        roster.AddRange(report.Roster);
-        answers.AddRange(report.Answers.Take(OperationSpec.AnswersMax - answers.Count));
-        confidence += report.ConfidenceSum;
-    }
-
-    public void AddTransit(int agents) => counts.Transit += agents;
-
-    public GatherReport Build()
-    {
-        Invariant.Check(arrivals.Count == counts.Ready + counts.Conflict);
-        return new()
-        {
-            Counts = counts,
-            Arrivals = arrivals.ToSparse(),
-            PredictionErrors = errors.ToSparse(),
-            Roster = roster,
-            Answers = answers,
-            ConfidenceSum = confidence,
-        };
     }
 }
 

@@ -1,5 +1,7 @@
 using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
@@ -148,6 +150,7 @@ public sealed class SectorUnit
     private SectorSummary Summarise()
     {
         int[] eligible = new int[ImpedanceClasses.Count];
+        double[] tailScales = new double[ImpedanceClasses.Count];
         capabilities ??= CountCapabilities();
         foreach (ClusterLead lead in leads)
         {
@@ -156,11 +159,13 @@ public sealed class SectorUnit
                 if (agent is null || !agent.CanTakeWork) continue;
                 int c = (int)agent.Class;
                 eligible[c]++;
-                scratch.Leads[c].Add(agent.Estimator.TailMs);
-                scratch.Medians[c].Add(agent.Estimator.MedianMs);
+                Quantiles quantiles = agent.Estimator.Prepared;
+                scratch.Leads[c].Add(quantiles.Lead);
+                scratch.Medians[c].Add(quantiles.Median);
+                tailScales[c] += MissBudget.TailScaleMs(quantiles.Median, quantiles.Lead);
             }
         }
-        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), eligible, capabilities);
+        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), tailScales, eligible, capabilities);
     }
 
     private SortedDictionary<string, int> CountCapabilities()

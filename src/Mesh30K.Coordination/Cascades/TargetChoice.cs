@@ -53,4 +53,32 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
             : leads.QuantileUpTo(options.TargetShare, limit) * scale + options.DispatchMarginMs;
         return Math.Clamp(chosen ?? horizonMs, 0, horizonMs);
     }
+
+    /// <summary>
+    /// Miss probability per ms of tail scale for which the mean over the selected agents is 1 − level. Classes that no T of this operation can
+    /// reach are left out; 0 when nothing is known yet.
+    /// </summary>
+    public float MissPerMs(OperationSpec spec, Selector selector)
+    {
+        double scales = 0;
+        long agents = 0;
+        for (int c = 0; c < ImpedanceClasses.Count; c++)
+        {
+            if (selector.Class is { } only && (int)only != c) continue;
+            leads.Clear();
+            double sum = 0;
+            int count = 0;
+            for (int s = 0; s < summaries.Length; s++)
+            {
+                if (summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
+                leads.Merge(summary.Leads[c]);
+                sum += summary.TailScaleSumMs[c];
+                count += summary.Eligible[c];
+            }
+            if (count == 0 || leads.Quantile(0.5) > spec.TimeoutMs) continue;
+            scales += sum;
+            agents += count;
+        }
+        return scales > 0 ? (float)((1 - spec.LeadLevel) * agents / scales) : 0;
+    }
 }

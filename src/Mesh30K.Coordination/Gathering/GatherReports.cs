@@ -48,6 +48,9 @@ public sealed record AgentAnswer(AgentId Agent, string Result);
 /// <summary>What one gathering found, for a cluster, a sector or the mesh; reports of disjoint parts merge into the report of the whole.</summary>
 public sealed class GatherReport
 {
+    /// <summary>More answers than this are counted but not kept (policy: keep the first).</summary>
+    public const int AnswersMax = 1_000;
+
     public GatherCounts Counts;
 
     /// <summary>READY − T in ms of every ack.</summary>
@@ -62,4 +65,12 @@ public sealed class GatherReport
     public IReadOnlyList<AgentAnswer> Answers { get; init; } = [];
 
     public double ConfidenceSum { get; init; }
+
+    /// <summary>The reports of disjoint parts, or of several operations, as one.</summary>
+    public static GatherReport Merge(IEnumerable<GatherReport> parts)
+    {
+        GatherReportBuilder builder = new();
+        foreach (GatherReport part in parts) builder.Add(part);
+        return builder.Build();
+    }
 }
