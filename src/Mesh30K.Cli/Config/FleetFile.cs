@@ -108,13 +108,13 @@ public sealed record ArrivalSettings
     /// <summary>Default <see cref="PlannerKind.Learned"/>.</summary>
     public required PlannerKind Planner { get; init; }
 
-    /// <summary>The quantile of an agent's delay that is its lead, 0.5 to 0.9999. Default 0.95. Larger: fewer late agents, more that wait for T.</summary>
+    /// <summary>The quantile of an agent's delay that is its lead, 0.5 to 0.9999. Default 0.98. Larger: fewer late agents, more that wait for T.</summary>
     public required double LeadLevel { get; init; }
 
-    /// <summary>Added to every lead for the mesh's own work, in ms, 0 or more. Default 5. Larger: T moves later.</summary>
+    /// <summary>Added to every lead for the mesh's own work, in ms, 0 or more. Default 40. Larger: T moves later.</summary>
     public required double DispatchMarginMs { get; init; }
 
-    /// <summary>Sends due in the same span of this many ms go out together. Default 10 (M 3.2). Larger: fewer wake-ups, more spread.</summary>
+    /// <summary>Sends due in the same span of this many ms go out together. Default 1 (M 3.2 has 10). Larger: fewer wake-ups, more spread.</summary>
     public required double BucketMs { get; init; }
 }
 

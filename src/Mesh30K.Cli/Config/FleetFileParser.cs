@@ -221,9 +221,9 @@ internal static class FleetFileParser
             WindowMs = window,
             TimeoutMs = timeout,
             Planner = (PlannerKind)map.Choice("planner", (int)PlannerKind.Learned, PlannerNames),
-            LeadLevel = map.Number("lead_level", 0.5, 0.9999, 0.95),
-            DispatchMarginMs = map.Number("dispatch_margin_ms", 0, MsMax, 5),
-            BucketMs = map.Number("bucket_ms", 0.1, 1000, 10),
+            LeadLevel = map.Number("lead_level", 0.5, 0.9999, 0.98),
+            DispatchMarginMs = map.Number("dispatch_margin_ms", 0, MsMax, 40),
+            BucketMs = map.Number("bucket_ms", 0.1, 1000, 1),
         };
     }
 
