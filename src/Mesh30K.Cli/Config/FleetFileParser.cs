@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Mesh30K.Cli.Output;
 using Mesh30K.Protocol.Identity;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;

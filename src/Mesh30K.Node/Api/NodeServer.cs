@@ -58,9 +58,10 @@ public sealed class NodeServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
         MeshApi api = new(mesh, options.Defaults);
+        ApiHost? host = null;
         try
         {
-            ApiHost host = await ApiHost.StartAsync(
+            host = await ApiHost.StartAsync(
                 new ApiHostOptions
                 {
                     Address = options.Listen.Address,
@@ -80,6 +81,7 @@ public sealed class NodeServer : IAsyncDisposable
         }
         catch
         {
+            if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
             throw;
         }

@@ -18,7 +18,7 @@ public sealed class FleetFileTests
         Assert.Equal(500, fleet.Arrival.WindowMs);
         Assert.Equal(5000, fleet.Arrival.TimeoutMs);
         Assert.Equal(PlannerKind.Learned, fleet.Arrival.Planner);
-        Assert.Equal(10, fleet.Arrival.BucketMs);
+        Assert.Equal(1, fleet.Arrival.BucketMs);
         Assert.Equal(new QuorumSettings(0.95, 0.05, 0.10), fleet.Quorum);
         Assert.Equal(new NodeSettings(new IPEndPoint(IPAddress.Loopback, 7300), null, Path.Combine(Path.GetFullPath(Folder), ".mesh")), fleet.Node);
         Assert.Empty(fleet.Budgets);

@@ -20,6 +20,8 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
     private static readonly PlannerKind[] s_plannerKinds = [PlannerKind.FireNow, PlannerKind.Learned, PlannerKind.Oracle, PlannerKind.Spec];
     private static readonly string[] s_classes = [.. ImpedanceClasses.All.Select(c => c.WireName())];
 
+    private static readonly string[] s_shortClasses = [.. s_classes.Select(c => c["CLASS_A_".Length..].ToLowerInvariant())];
+
     /// <summary>The planner's name on the wire.</summary>
     public static string NameOf(PlannerKind kind) => s_planners[Array.IndexOf(s_plannerKinds, kind)];
 
@@ -133,7 +135,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
     {
         if (text is null) return null;
         if (ImpedanceClasses.TryParse(text, out ImpedanceClass known)) return known;
-        JsonFields.Add(errors, field, text, Advice(text, s_classes));
+        JsonFields.Add(errors, field, text, Advice(text, s_classes, s_shortClasses));
         return null;
     }
 
@@ -169,9 +171,9 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
         if (value is < 0 || value >= count) JsonFields.Add(errors, field, $"{value}", $"must be 0 to {count - 1}");
     }
 
-    private static string Advice(string text, IReadOnlyList<string> names)
+    private static string Advice(string text, IReadOnlyList<string> names, IReadOnlyList<string>? alsoNear = null)
     {
         string list = "must be one of " + string.Join(", ", names);
-        return Nearest.To(text, names) is { } near ? $"{list} (did you mean {near}?)" : list;
+        return Nearest.To(text, names.Concat(alsoNear ?? [])) is { } near ? $"{list} (did you mean {near}?)" : list;
     }
 }
