@@ -32,7 +32,7 @@ public sealed class OperationEndpointTests
         using HttpResponseMessage events = await mesh.Client.GetAsync("/v1/events", HttpCompletionOption.ResponseHeadersRead, Cancel);
         using StreamReader lines = new(await events.Content.ReadAsStreamAsync(Cancel));
         mesh.Link.Hold = true;
-        using HttpResponseMessage accepted = await mesh.PostAsync("""{"strategy":"broadcast","selector":{"class":"edge"},"timeout_ms":20000}""");
+        using HttpResponseMessage accepted = await mesh.PostAsync("""{"strategy":"broadcast","selector":{"agents":["edge-014","edge-016"]},"timeout_ms":20000}""");
         Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
         string location = accepted.Headers.Location!.ToString();
         Assert.Equal("operation.submitted", await EventAsync(lines));
@@ -183,7 +183,7 @@ public sealed class OperationEndpointTests
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
         mesh.Link.Hold = true;
-        Task<JsonElement> running = mesh.RunAsync("""{"strategy":"broadcast","selector":{"class":"edge"},"timeout_ms":20000}""");
+        Task<JsonElement> running = mesh.RunAsync("""{"strategy":"broadcast","selector":{"agents":["edge-014","edge-016"]},"timeout_ms":20000}""");
         while (mesh.Link.Delivered == 0) await Task.Yield();
         Task<int> draining = mesh.Server.Api.DrainAsync(ApiFixture.Generous);
         await ApiFixture.Problem(await mesh.PostAsync("{}"), HttpStatusCode.ServiceUnavailable);
