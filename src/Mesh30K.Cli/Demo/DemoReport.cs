@@ -2,6 +2,7 @@ using Mesh30K.Cli.Fleet;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
+using Mesh30K.Node.Runtime;
 
 namespace Mesh30K.Cli.Demo;
 
@@ -34,15 +35,18 @@ internal sealed record PlannerReport(
 internal sealed record LearnedComparison(
     double SpreadToOracle, double StartSpreadToOracle, double FireNowSpreadToLearned, double? FireNowStartSpreadToLearned);
 
+/// <summary>How late sends were released against their planned time, in ms.</summary>
+internal sealed record ReleaseMs(double P50, double P99, double Max);
+
 /// <summary>The demo's result.</summary>
 internal sealed record DemoReport(
-    int Agents, int Rounds, IReadOnlyList<PlannerReport> Planners, LearnedComparison Learned, double ResidentMb, double PeakResidentMb, double WallS)
+    int Agents, int Rounds, IReadOnlyList<PlannerReport> Planners, LearnedComparison Learned, ReleaseMs ReleaseMs, double ResidentMb, double PeakResidentMb, double WallS)
 {
     private const double BarMs = 50;
     private const int BarsEachSide = 10;
 
     public static DemoReport Of(
-        int agents, IReadOnlyDictionary<PlannerKind, List<OperationResult>> results, double residentMb, double peakResidentMb, double wallS)
+        int agents, IReadOnlyDictionary<PlannerKind, List<OperationResult>> results, LatencySnapshot release, double residentMb, double peakResidentMb, double wallS)
     {
         List<PlannerReport> planners = [.. DemoRun.Planners.Select(p => Report(p, results[p]))];
         PlannerReport Of(PlannerKind kind) => planners.First(p => p.Planner == PlannerNames.Of(kind));
@@ -54,7 +58,8 @@ internal sealed record DemoReport(
             Ratio(learned.StartSpreadMs, oracle.StartSpreadMs),
             Math.Round(fireNow.SpreadMs / learned.SpreadMs, 2),
             learned.StartSpreadMs == 0 ? null : Math.Round(fireNow.StartSpreadMs / learned.StartSpreadMs, 2));
-        return new DemoReport(agents, results[PlannerKind.Learned].Count, planners, comparison, residentMb, peakResidentMb, Math.Round(wallS, 1));
+        return new DemoReport(agents, results[PlannerKind.Learned].Count, planners, comparison,
+            new ReleaseMs(Math.Round(release.P50.TotalMilliseconds, 3), Math.Round(release.P99.TotalMilliseconds, 3), Math.Round(release.Max.TotalMilliseconds, 3)), residentMb, peakResidentMb, Math.Round(wallS, 1));
     }
 
     private static double Ratio(double of, double to) => to > 0 ? Math.Round(of / to, 3) : of == 0 ? 1 : double.PositiveInfinity;

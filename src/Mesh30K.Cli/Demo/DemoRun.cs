@@ -19,6 +19,9 @@ internal sealed record DemoOptions(int WarmUp, int Rounds, OperationSpec Operati
 /// </summary>
 internal static class DemoRun
 {
+    /// <summary>Warm-up operations close early; acks that come later teach all the same.</summary>
+    private const double WarmUpWindowMs = 200;
+
     public static readonly PlannerKind[] Planners = [PlannerKind.FireNow, PlannerKind.Spec, PlannerKind.Learned, PlannerKind.Oracle];
 
     /// <summary>Runs it; <paramref name="progress"/> hears what is being done and how much of the whole is done, 0 to 1.</summary>
@@ -32,7 +35,7 @@ internal static class DemoRun
         for (int i = 0; i < options.WarmUp; i++)
         {
             progress($"warming up: operation {i + 1} of {options.WarmUp}", (double)done++ / steps);
-            await RunAsync(mesh, options.Operation with { Planner = PlannerKind.Learned }, stop).ConfigureAwait(false);
+            await RunAsync(mesh, options.Operation with { WindowMs = WarmUpWindowMs }, stop).ConfigureAwait(false);
         }
         Dictionary<PlannerKind, List<OperationResult>> results = Planners.ToDictionary(p => p, _ => new List<OperationResult>());
         for (int round = 0; round < options.Rounds; round++)
@@ -44,7 +47,7 @@ internal static class DemoRun
             }
         }
         progress("done", 1);
-        return DemoReport.Of(fleet.Agents, results, ProcessMemory.ResidentMb(), ProcessMemory.PeakResidentMb(), wall.Elapsed.TotalSeconds);
+        return DemoReport.Of(fleet.Agents, results, mesh.Host.ReleaseSnapshot().Lateness, ProcessMemory.ResidentMb(), ProcessMemory.PeakResidentMb(), wall.Elapsed.TotalSeconds);
     }
 
     /// <summary>One operation, and then the quiet in which stragglers finish: the next planner finds idle agents, as this one did.</summary>
