@@ -16,7 +16,9 @@ public sealed class UpCommand : VerbCommand
 
     private readonly Option<string> fleet = new("--fleet")
     {
-        Description = "A fleet file, or demo for 30,000 simulated agents", HelpName = "file", DefaultValueFactory = _ => NodeFleet.Demo,
+        Description = "A fleet file, or demo for 30,000 simulated agents",
+        HelpName = "file",
+        DefaultValueFactory = _ => NodeFleet.Demo,
     };
 
     private readonly Option<string?> listen = new("--listen") { Description = "Where to listen; port 0 takes a free one (default: the fleet file's, else 127.0.0.1:7300)", HelpName = "address" };

@@ -24,7 +24,7 @@ public sealed class NodeVerbTests
         Assert.Equal(10, asked.GetProperty("counts").GetProperty("targets").GetInt32());
         Assert.Equal(1, asked.GetProperty("answers").GetProperty("groups_total").GetInt32());
         JsonElement told = await Json(node, ExitCode.Ok, "broadcast", "Market closed early today", "--class", "edge", "--timeout", "1500");
-        Assert.Equal(("broadcast", 200), (told.GetProperty("strategy").GetString(), told.GetProperty("counts").GetProperty("sent").GetInt32()));
+        Assert.Equal(("broadcast", "fire-now", 200), (told.GetProperty("strategy").GetString(), told.GetProperty("planner").GetString(), told.GetProperty("counts").GetProperty("sent").GetInt32()));
         Assert.Equal(3, (await Json(node, ExitCode.Ok, "operations")).GetProperty("operations").GetArrayLength());
         Assert.Equal(10, (await Json(node, ExitCode.Ok, "agents", "--class", "human")).GetProperty("total").GetInt32());
         Assert.Equal(3, (await Json(node, ExitCode.Ok, "sectors")).GetProperty("total").GetInt32());

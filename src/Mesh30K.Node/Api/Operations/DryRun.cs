@@ -32,7 +32,7 @@ internal static class DryRun
         int? sample = FirstSelector(spec).SampleSize is { } wanted && wanted < matching ? wanted : null;
         return new DryRunView(
             true, WireNames.Verbs.NameOf(spec.Verb), WireNames.RoutingStrategies.NameOf(spec.Strategy),
-            spec.Cascade is { } c ? WireNames.CascadeStrategies.NameOf(c) : null, OperationRules.NameOf(spec.Planner), (int)spec.Priority,
+            spec.Cascade is { } c ? WireNames.CascadeStrategies.NameOf(c) : null, OperationRules.PlannerOf(spec), (int)spec.Priority,
             spec.WindowMs, spec.TimeoutMs, spec.Thresholds.RequiredReadyRate, sample ?? matching, Math.Min(able, sample ?? able), skipped,
             sample is null ? byClass : null, clusters.Select(x => x.Sector).Distinct().Count(), clusters.Count, Encoding.UTF8.GetByteCount(spec.Payload));
     }

@@ -22,8 +22,9 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
 
     private static readonly string[] s_shortClasses = [.. s_classes.Select(c => c["CLASS_A_".Length..].ToLowerInvariant())];
 
-    /// <summary>The planner's name on the wire.</summary>
-    public static string NameOf(PlannerKind kind) => s_planners[Array.IndexOf(s_plannerKinds, kind)];
+    /// <summary>The name of the planner that the operation is sent with: a broadcast goes at once, whatever was asked for.</summary>
+    public static string PlannerOf(OperationSpec spec) =>
+        s_planners[Array.IndexOf(s_plannerKinds, spec.Strategy == RoutingStrategy.Broadcast ? PlannerKind.FireNow : spec.Planner)];
 
     /// <summary>The operation. Valid only while <paramref name="errors"/> stays empty.</summary>
     public OperationSpec Apply(OperationRequest request, List<FieldProblem> errors)

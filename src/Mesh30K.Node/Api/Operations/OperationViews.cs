@@ -24,7 +24,7 @@ internal static class OperationViews
             Verb = WireNames.Verbs.NameOf(spec.Verb),
             Strategy = WireNames.RoutingStrategies.NameOf(spec.Strategy),
             Cascade = spec.Cascade is { } cascade ? WireNames.CascadeStrategies.NameOf(cascade) : null,
-            Planner = OperationRules.NameOf(spec.Planner),
+            Planner = OperationRules.PlannerOf(spec),
             Priority = (int)spec.Priority,
             State = NameOf(operation.State),
             SubmittedAt = operation.SubmittedAt,
