@@ -48,6 +48,16 @@ public sealed class MeshCommandLine
     public static IReadOnlyList<VerbCommand> Verbs() =>
     [
         new DemoCommand(),
+        new UpCommand(),
+        new StatusCommand(),
+        new CascadeCommand(),
+        new BroadcastCommand(),
+        new AskCommand(),
+        new AgentsCommand(),
+        new SectorsCommand(),
+        new SectorCommand(),
+        new OperationsCommand(),
+        new OperationCommand(),
         new DoctorCommand(),
         new CompletionCommand(),
     ];
@@ -103,7 +113,7 @@ public sealed class MeshCommandLine
         TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using CancellationTokenRegistration registration = run.Stop.Register(stopped.SetResult);
         await Task.WhenAny(running, stopped.Task).ConfigureAwait(false);
-        if (!running.IsCompleted) await Task.WhenAny(running, Task.Delay(run.Context.StopGrace, CancellationToken.None)).ConfigureAwait(false);
+        if (!running.IsCompleted) await Task.WhenAny(running, Task.Delay(verb.StopGrace ?? run.Context.StopGrace, CancellationToken.None)).ConfigureAwait(false);
         if (!running.IsCompleted) throw new OperationCanceledException(run.Stop);
         ExitCode exit = await running.ConfigureAwait(false);
         return run.Output is { Json: true, ResultGiven: false }

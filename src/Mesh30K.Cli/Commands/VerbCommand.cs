@@ -14,6 +14,9 @@ public abstract class VerbCommand(string name, string summary) : Command(name, s
     /// <summary>Complete command lines that work, for the help; at least one.</summary>
     public abstract IReadOnlyList<string> Examples { get; }
 
+    /// <summary>How long this verb may take to stop; null for <see cref="CliContext.StopGrace"/>.</summary>
+    public virtual TimeSpan? StopGrace => null;
+
     /// <summary>
     /// Does the work. Expected failures end with a <see cref="CliException"/> or <see cref="CliOutput.Fail"/>; anything else thrown is
     /// reported as a bug. Must stop soon after <see cref="VerbRun.Stop"/>.

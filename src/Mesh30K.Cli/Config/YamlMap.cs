@@ -1,5 +1,4 @@
 using System.Globalization;
-using Mesh30K.Cli.Output;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 

@@ -70,7 +70,7 @@ public readonly record struct SnapshotUpdate(int AgentIndex, AgentImpedance Snap
 
 /// <summary>
 /// What the machines want done, as data. The host carries out, in this order: <see cref="Snapshots"/> and <see cref="Summaries"/> (readers
-/// may see them), <see cref="Timers"/>, <see cref="Deliveries"/>, <see cref="Signals"/>, <see cref="Completed"/>; then clears.
+/// may see them), <see cref="Started"/>, <see cref="Timers"/>, <see cref="Deliveries"/>, <see cref="Signals"/>, <see cref="Completed"/>; then clears.
 /// Deliveries come before signals so that a report never overtakes the sends that it counts.
 /// </summary>
 public sealed class Effects
@@ -85,6 +85,9 @@ public sealed class Effects
 
     public EffectList<Signal> Signals { get; } = new();
 
+    /// <summary>Operations that left the queue: they take a place among those in progress from now on.</summary>
+    public EffectList<OperationStarted> Started { get; } = new();
+
     /// <summary>Operations that ended, with their results.</summary>
     public EffectList<OperationResult> Completed { get; } = new();
 
@@ -95,6 +98,7 @@ public sealed class Effects
         Timers.Clear();
         Deliveries.Clear();
         Signals.Clear();
+        Started.Clear();
         Completed.Clear();
     }
 }

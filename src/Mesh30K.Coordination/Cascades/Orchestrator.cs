@@ -119,6 +119,7 @@ public sealed class Orchestrator
                 continue;
             }
             running++;
+            effects.Started.Add(new OperationStarted(operation.Number, operation.Id, operation.Spec, operation.SubmittedAt, now));
             if (operation.Spec.Cascade == CascadeStrategy.Wave) StartRound(operation, withClusters: false, now, effects);
             else StartPhase(operation, now, effects);
         }

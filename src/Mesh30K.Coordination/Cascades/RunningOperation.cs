@@ -61,6 +61,8 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
 
     public PhasePlan[] Phases { get; } = phases;
 
+    public Instant SubmittedAt { get; } = submittedAt;
+
     public Instant ExpiresAt { get; } = submittedAt.PlusMs(spec.TtlMs);
 
     /// <summary>The next phase to run; equals the number of phases when all are done.</summary>
@@ -119,9 +121,9 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
                 : TrinaryQuorum.Decide(whole.Counts.Ready, whole.Counts.Conflict, whole.Counts.Transit, Spec.Thresholds),
             Report = whole,
             Phases = results,
-            SubmittedAt = submittedAt,
+            SubmittedAt = SubmittedAt,
             EndedAt = now,
-            Target = target ?? submittedAt,
+            Target = target ?? SubmittedAt,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };

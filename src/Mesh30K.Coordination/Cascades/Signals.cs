@@ -62,6 +62,9 @@ public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketc
 /// <summary>One phase of an operation and its outcome.</summary>
 public sealed record PhaseResult(string Name, QuorumResult Quorum, GatherReport Report, double TargetInMs);
 
+/// <summary>An operation left the queue. Immutable.</summary>
+public sealed record OperationStarted(long Number, MessageId OperationId, OperationSpec Spec, Instant SubmittedAt, Instant StartedAt);
+
 /// <summary>How an operation ended.</summary>
 public enum OperationStatus : byte
 {

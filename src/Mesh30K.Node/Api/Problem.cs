@@ -5,6 +5,16 @@ using Microsoft.AspNetCore.Http;
 
 namespace Mesh30K.Node.Api;
 
+/// <summary>One thing that is wrong with a request.</summary>
+/// <param name="Field">Where, as a path: <c>selector.class</c>, <c>stages[1].sample</c>; a query parameter by its name.</param>
+/// <param name="Value">What was there, as text of at most 64 characters; null when something is missing.</param>
+/// <param name="Message">What is wrong and what would be right.</param>
+public sealed record FieldProblem(string Field, string? Value, string Message)
+{
+    /// <summary>One clause for a sentence.</summary>
+    public override string ToString() => Value is null ? $"{Field} {Message}" : $"{Field} {Message}, was {Value}";
+}
+
 /// <summary>
 /// An answer that says what is wrong and what to do about it, as <c>application/problem+json</c> (RFC 9457) with one more member, <c>hint</c>.
 /// Immutable; an endpoint returns it. Details never hold secrets or stack traces.
@@ -18,6 +28,13 @@ public sealed record Problem(int Status, string Title, string Detail, string? Hi
     /// <summary>Seconds after which trying again makes sense, sent as <c>Retry-After</c>; null for none.</summary>
     [JsonIgnore]
     public int? RetryAfterSeconds { get; init; }
+
+    /// <summary>What is wrong, a field each; null when the problem is not about fields.</summary>
+    public IReadOnlyList<FieldProblem>? Errors { get; init; }
+
+    /// <summary>400: one or more fields are wrong; the detail names all of them.</summary>
+    public static Problem BadFields(IReadOnlyList<FieldProblem> errors, string? hint = null) =>
+        new(400, "The request is not valid", string.Join("; ", errors) + ".", hint) { Errors = errors };
 
     /// <summary>400: the request cannot be understood.</summary>
     public static Problem BadRequest(string detail, string? hint = null) => new(400, "The request is not valid", detail, hint);

@@ -20,6 +20,8 @@ internal interface ILoopNeighbourhood
 
     void Publish(Effects effects, Instant now);
 
+    void Started(OperationStarted operation);
+
     void Completed(OperationResult result);
 }
 
@@ -171,6 +173,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
         while (true)
         {
             if (_effects.Snapshots.Count > 0 || _effects.Summaries.Count > 0) _around.Publish(_effects, now);
+            foreach (ref readonly OperationStarted started in _effects.Started.Items) _around.Started(started);
             foreach (ref readonly TimerRequest timer in _effects.Timers.Items) _setTimer!(timer.At, new LoopTimer(timer, false));
             foreach (ref readonly Delivery delivery in _effects.Deliveries.Items)
             {

@@ -89,6 +89,9 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
     /// <summary>Called on a loop's thread when an operation ends; must be short.</summary>
     public Action<OperationResult>? OnCompleted { get; set; }
 
+    /// <summary>Called on a loop's thread when an operation leaves the queue, before its <see cref="OnCompleted"/>; must be short.</summary>
+    public Action<OperationStarted>? OnStarted { get; set; }
+
     /// <summary>Why the mesh is not ready, or null.</summary>
     public string? NotReadyBecause =>
         _loops.Select(l => l.NotReadyBecause).FirstOrDefault(r => r is not null)
@@ -134,6 +137,24 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         for (int i = 0; i < _summaries.Length; i++)
             if (Volatile.Read(ref _summaries[i]) is { } summary) known.Add(summary);
         return GlobalImpedanceMap.Build(known, Clock.Now);
+    }
+
+    /// <summary>
+    /// What the leads could not count, summed over the mesh. Any thread: single counters are whole, and may be newer than others.
+    /// </summary>
+    public LeadCounters CountStrayAcks()
+    {
+        LeadCounters sum = default;
+        foreach (SectorUnit unit in Mesh.Units)
+        {
+            foreach (ClusterLead lead in unit.Leads)
+            {
+                sum.UnknownAcks += Volatile.Read(ref lead.Counters.UnknownAcks);
+                sum.DuplicateAcks += Volatile.Read(ref lead.Counters.DuplicateAcks);
+                sum.LateAcks += Volatile.Read(ref lead.Counters.LateAcks);
+            }
+        }
+        return sum;
     }
 
     public EventLoopSnapshot[] LoopSnapshots() => [.. _loops.Select(l => l.Snapshot())];
@@ -189,6 +210,8 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
             Volatile.Write(ref _summaries[index], summary);
         }
     }
+
+    void ILoopNeighbourhood.Started(OperationStarted operation) => OnStarted?.Invoke(operation);
 
     void ILoopNeighbourhood.Completed(OperationResult result) => OnCompleted?.Invoke(result);
 

@@ -1,4 +1,5 @@
 using Mesh30K.Cli.Output;
+using Mesh30K.Node.Api;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Tests.Output;

@@ -1,4 +1,4 @@
-namespace Mesh30K.Cli.Output;
+namespace Mesh30K.Node.Api;
 
 /// <summary>Finds the name that somebody most likely meant.</summary>
 public static class Nearest

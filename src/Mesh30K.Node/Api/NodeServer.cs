@@ -1,0 +1,106 @@
+using System.Net;
+using Mesh30K.Coordination.Cascades;
+using Mesh30K.Node.Hosting;
+using Microsoft.AspNetCore.Routing;
+
+namespace Mesh30K.Node.Api;
+
+/// <summary>How a node serves its mesh.</summary>
+public sealed record NodeServerOptions
+{
+    /// <summary>Where it listens; port 0 takes a free one. Default 127.0.0.1:7300.</summary>
+    public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 7300);
+
+    /// <summary>The folder of the operator's key and of the file that says where the node is. Made when missing.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>What an operation is where a request says nothing.</summary>
+    public OperationSpec Defaults { get; init; } = new();
+
+    /// <summary>Maps further endpoints beside the mesh's own.</summary>
+    public Action<IEndpointRouteBuilder> Map { get; init; } = _ => { };
+}
+
+/// <summary>
+/// A node's server: the mesh behind HTTP, with the operator's key and the file by which commands find it. Owned by whoever started it.
+/// The mesh itself belongs to the caller, who stops it after this.
+/// </summary>
+public sealed class NodeServer : IAsyncDisposable
+{
+    private readonly ApiHost _host;
+    private readonly string _stateFile;
+
+    private NodeServer(ApiHost host, MeshApi api, string stateFile)
+    {
+        _host = host;
+        Api = api;
+        _stateFile = stateFile;
+    }
+
+    public MeshApi Api { get; }
+
+    /// <summary>Where it listens, with the actual port.</summary>
+    public Uri BaseAddress => _host.BaseAddress;
+
+    /// <summary>The key file's path in a data directory.</summary>
+    public static string KeyFile(string dataDirectory) => Path.Combine(dataDirectory, "operator.key");
+
+    /// <summary>The path of the file that says where the node is, in a data directory.</summary>
+    public static string StateFile(string dataDirectory) => Path.Combine(dataDirectory, "node.json");
+
+    /// <summary>
+    /// Starts serving. Throws <see cref="OperatorKeyException"/> when the key file cannot be used and <see cref="ListenFailed"/> when it
+    /// may not or cannot listen; nothing is left running then.
+    /// </summary>
+    public static async Task<NodeServer> StartAsync(MeshHost mesh, NodeServerOptions options, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        ArgumentNullException.ThrowIfNull(options);
+        OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
+        MeshApi api = new(mesh, options.Defaults);
+        ApiHost? host = null;
+        try
+        {
+            host = await ApiHost.StartAsync(
+                new ApiHostOptions
+                {
+                    Address = options.Listen.Address,
+                    Port = options.Listen.Port,
+                    Key = key,
+                    Readiness = [new ReadinessCheck("mesh", () => mesh.NotReadyBecause)],
+                    Map = routes =>
+                    {
+                        api.Map(routes);
+                        options.Map(routes);
+                    },
+                },
+                cancel).ConfigureAwait(false);
+            string stateFile = StateFile(options.DataDirectory);
+            NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
+            return new NodeServer(host, api, stateFile);
+        }
+        catch
+        {
+            if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
+            await api.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Refuses new operations, lets those in progress end as long as <paramref name="drain"/> says, then stops serving within 2 s.</summary>
+    /// <returns>How many operations had not ended.</returns>
+    public async Task<int> StopAsync(TimeSpan drain)
+    {
+        int unfinished = await Api.DrainAsync(drain).ConfigureAwait(false);
+        using CancellationTokenSource most = new(TimeSpan.FromSeconds(2));
+        await _host.StopAsync(most.Token).ConfigureAwait(false);
+        return unfinished;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        NodeStateFile.RemoveIfOwn(_stateFile);
+        await _host.DisposeAsync().ConfigureAwait(false);
+        await Api.DisposeAsync().ConfigureAwait(false);
+    }
+}
