@@ -48,6 +48,7 @@ public sealed class MeshCommandLine
     public static IReadOnlyList<VerbCommand> Verbs() =>
     [
         new DoctorCommand(),
+        new SimulateCommand(),
         new CompletionCommand(),
     ];
 
