@@ -35,7 +35,8 @@ public static class ImpedanceMath
     /// <summary>
     /// Expected total delay of a standard payload: the round trip, the processing, and the processing of all that waits before it.
     /// </summary>
-    public static double TotalDelayMs(double latencyMs, double processingMs, int queueDepth) => latencyMs + (processingMs * (1 + (double)queueDepth));
+    public static double TotalDelayMs(double latencyMs, double processingMs, int queueDepth) =>
+        latencyMs + (processingMs * (1 + (double)queueDepth));
 
     /// <summary>The impedance score: <see cref="TotalDelayMs"/>, at most <see cref="ScoreMax"/>.</summary>
     public static double Score(double latencyMs, double processingMs, int queueDepth) =>

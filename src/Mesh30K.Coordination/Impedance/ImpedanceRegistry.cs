@@ -106,7 +106,10 @@ public sealed class ImpedanceRegistry
     /// </summary>
     public double? Trend(AgentId id) => FindCell(id)?.History?.Trend();
 
-    /// <summary>Builds the index by capability anew: O(agents · capabilities), some 10 ms for 30,000. Call it when <see cref="IndexIsStale"/>, at most once a second.</summary>
+    /// <summary>
+    /// Builds the index by capability anew: O(agents · capabilities), some 20 ms for 30,000. Call it when <see cref="IndexIsStale"/>, at most
+    /// once a second.
+    /// </summary>
     public void RefreshIndex()
     {
         EnterMembership();

@@ -53,7 +53,8 @@ public sealed class RegistryCell
         Invariant.Check(snapshot.AgentId == AgentId);
         AgentImpedance before = _current;
         Volatile.Write(ref _current, snapshot);
-        if (!ReferenceEquals(before.Capabilities, snapshot.Capabilities) && !before.Capabilities.SequenceEqual(snapshot.Capabilities, StringComparer.Ordinal))
+        if (!ReferenceEquals(before.Capabilities, snapshot.Capabilities)
+            && !before.Capabilities.SequenceEqual(snapshot.Capabilities, StringComparer.Ordinal))
             _registry.MarkIndexStale();
     }
 

@@ -17,7 +17,7 @@ internal sealed class RegistryTable
 {
     private const int SlotsMin = 16;
 
-    private readonly RegistryCell?[] _slots;
+    private readonly Slot[] _slots;
     private readonly RegistryCell?[] _order;
 
     // Slots that are not empty, which is also how many places of the order are taken.
@@ -27,7 +27,7 @@ internal sealed class RegistryTable
     internal RegistryTable(int expectedAgents)
     {
         long slots = Math.Max(SlotsMin, 2L * Math.Max(0, expectedAgents));
-        _slots = new RegistryCell?[(int)BitOperations.RoundUpToPowerOf2((ulong)slots)];
+        _slots = new Slot[(int)BitOperations.RoundUpToPowerOf2((ulong)slots)];
         _order = new RegistryCell?[_slots.Length / 2];
     }
 
@@ -43,9 +43,9 @@ internal sealed class RegistryTable
         int hash = HashOf(id), mask = _slots.Length - 1;
         for (int slot = hash & mask; ; slot = (slot + 1) & mask)
         {
-            RegistryCell? cell = Volatile.Read(ref _slots[slot]);
+            RegistryCell? cell = Volatile.Read(ref _slots[slot].Cell);
             if (cell is null) return null;
-            if (cell.Hash == hash && string.Equals(cell.AgentId.Value, id.Value, StringComparison.Ordinal)) return cell;
+            if (_slots[slot].Hash == hash && string.Equals(cell.AgentId.Value, id.Value, StringComparison.Ordinal)) return cell;
         }
     }
 
@@ -53,18 +53,19 @@ internal sealed class RegistryTable
     internal RegistryTable With(RegistryCell cell)
     {
         int slot = SlotFor(cell.AgentId, cell.Hash);
-        if (_slots[slot] is { } old)
+        if (_slots[slot].Cell is { } old)
         {
             cell.OrderIndex = old.OrderIndex;
             Volatile.Write(ref _order[cell.OrderIndex], cell);
-            Volatile.Write(ref _slots[slot], cell);
+            Volatile.Write(ref _slots[slot].Cell, cell);
             return this;
         }
         if (_used == _order.Length) return Copied().With(cell);
 
         cell.OrderIndex = _used;
         Volatile.Write(ref _order[_used], cell);
-        Volatile.Write(ref _slots[slot], cell);
+        _slots[slot].Hash = cell.Hash;
+        Volatile.Write(ref _slots[slot].Cell, cell);
         Volatile.Write(ref _used, _used + 1);
         Volatile.Write(ref _count, _count + 1);
         return this;
@@ -75,8 +76,8 @@ internal sealed class RegistryTable
     {
         if (id.Value is null) return false;
         int slot = SlotFor(id, HashOf(id));
-        if (_slots[slot] is not { } cell) return false;
-        Volatile.Write(ref _slots[slot], RegistryCell.Removed);
+        if (_slots[slot].Cell is not { } cell) return false;
+        Volatile.Write(ref _slots[slot].Cell, RegistryCell.Removed);
         Volatile.Write(ref _order[cell.OrderIndex], null);
         Volatile.Write(ref _count, _count - 1);
         return true;
@@ -95,9 +96,9 @@ internal sealed class RegistryTable
     {
         int mask = _slots.Length - 1;
         int slot = hash & mask;
-        while (_slots[slot] is { } cell)
+        while (_slots[slot].Cell is { } cell)
         {
-            if (cell.Hash == hash && string.Equals(cell.AgentId.Value, id.Value, StringComparison.Ordinal)) break;
+            if (_slots[slot].Hash == hash && string.Equals(cell.AgentId.Value, id.Value, StringComparison.Ordinal)) break;
             slot = (slot + 1) & mask;
         }
         return slot;
@@ -113,5 +114,15 @@ internal sealed class RegistryTable
             copy = copy.With(cell);
         }
         return copy;
+    }
+
+    /// <summary>
+    /// The hash lies beside the reference, so that a reader passes other agents' slots without touching their cells. It is written once, before
+    /// the slot's first cell, and never changes: whoever sees the cell sees the hash.
+    /// </summary>
+    private struct Slot
+    {
+        public RegistryCell? Cell;
+        public int Hash;
     }
 }

@@ -55,14 +55,15 @@ public sealed class ScoreHistory
         for (int i = 0; i < ring.Count; i++)
         {
             int slot = Slot(ring.Next + Capacity - ring.Count + i);
-            points[i] = new ScorePoint(new Instant((_baseSeconds + ring.Times[slot]) * TimeSpan.TicksPerSecond), (double)ring.Scores[slot] / StepsPerMs);
+            Instant at = new((_baseSeconds + ring.Times[slot]) * TimeSpan.TicksPerSecond);
+            points[i] = new ScorePoint(at, (double)ring.Scores[slot] / StepsPerMs);
         }
         return ring.Count;
     }
 
     /// <summary>
     /// How the score changes, in ms per hour: the median of the slopes between all pairs of points (Theil 1950, Sen 1968), which a
-    /// quarter of wild points cannot move far. Null with fewer than three points. About 20 µs. Any thread.
+    /// quarter of wild points cannot move far. Null with fewer than three points. About 0.1 ms with 60 points. Any thread.
     /// </summary>
     public double? Trend()
     {

@@ -13,9 +13,10 @@ namespace Mesh30K.Protocol.Json;
 /// </summary>
 /// <remarks>
 /// Intuition: one look for <c>type</c> (first in what we write, anywhere in what we read), then the generated serializer of that type, then
-/// <see cref="MessageRules"/>. The serializer reports what is wrong by exceptions, which are caught here: a bad message costs some 20 µs,
+/// <see cref="MessageRules"/>. The serializer reports what is wrong by exceptions, which are caught here: a bad message costs some 10 µs,
 /// so a link should be closed after a few of them. Unknown fields of a message are kept, unknown fields inside its records are dropped, a
-/// field that is there twice is refused. Immutable after construction, safe on any thread. Wire: docs/protocol/messages.md; M 2.3, 2.4, 4, appendix B.
+/// field that is there twice is refused. Immutable after construction, safe on any thread. Wire: docs/protocol/messages.md; M 2.3, 2.4, 4,
+/// appendix B.
 /// </remarks>
 public sealed class MeshCodec
 {

@@ -138,7 +138,8 @@ internal abstract class ShortTextConverter<T>(int lengthMax, string rule) : Json
     protected abstract bool TryParse(ReadOnlySpan<byte> text, out T value);
 }
 
-internal sealed class MessageIdConverter() : ShortTextConverter<MessageId>(MessageId.TextLength, "must be a message id: 26 characters of Crockford's base 32, upper case")
+internal sealed class MessageIdConverter() : ShortTextConverter<MessageId>(
+    MessageId.TextLength, "must be a message id: 26 characters of Crockford's base 32, upper case")
 {
     protected override bool TryParse(ReadOnlySpan<byte> text, out MessageId value) => MessageId.TryParse(text, out value);
 }
@@ -153,7 +154,8 @@ internal sealed class ClusterIdConverter() : ShortTextConverter<ClusterId>(Clust
     protected override bool TryParse(ReadOnlySpan<byte> text, out ClusterId value) => ClusterId.TryParse(text, out value);
 }
 
-internal sealed class PayloadHashConverter() : ShortTextConverter<PayloadHash>(PayloadHash.TextLength, "must be sha256: and 64 hexadecimal digits in lower case")
+internal sealed class PayloadHashConverter() : ShortTextConverter<PayloadHash>(
+    PayloadHash.TextLength, "must be sha256: and 64 hexadecimal digits in lower case")
 {
     protected override bool TryParse(ReadOnlySpan<byte> text, out PayloadHash value) => PayloadHash.TryParse(text, out value);
 }
