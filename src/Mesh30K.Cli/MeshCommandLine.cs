@@ -49,6 +49,7 @@ public sealed class MeshCommandLine
     [
         new DoctorCommand(),
         new SimulateCommand(),
+        new BenchCommand(),
         new CompletionCommand(),
     ];
 

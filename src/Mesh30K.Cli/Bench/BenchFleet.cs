@@ -63,7 +63,7 @@ internal static class BenchFleet
         {
             SendOutcome outcome = partition.Send(local, at, 1);
             at = at.PlusMs(600_000);
-            if (!outcome.Lost) agent.Estimator.Observe(outcome.RoundTripMs, outcome.ServiceMs, 1);
+            if (!outcome.Lost) agent.Estimator.Observe(outcome.NetworkMs, outcome.ServiceMs, 1);
         }
     }
 }

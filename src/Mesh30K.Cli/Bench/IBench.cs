@@ -21,7 +21,7 @@ internal sealed record BenchArguments(int Runs, int Agents, double SecondsPerRun
         return values;
     }
 
-    /// <summary>As <see cref="RepeatAsync"/>, for a body that computes.</summary>
+    /// <summary>As the other one, for a body that computes.</summary>
     public Task<double[]> RepeatAsync(string name, Func<double> body) => RepeatAsync(name, _ => Task.FromResult(body()));
 }
 
