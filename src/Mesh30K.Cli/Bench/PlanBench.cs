@@ -24,7 +24,7 @@ internal sealed class PlanBench : IBench
     {
         MeshAssembly mesh = BenchFleet.Roles(arguments.Agents);
         Fixture fixture = new(mesh, arguments.Agents);
-        for (int i = 0; i < 20; i++) fixture.Plan();
+        _ = fixture.MedianOf(40, fixture.Plan);
         double[] values = await arguments.RepeatAsync(Name, () => fixture.MedianOf(5, fixture.Plan)).ConfigureAwait(false);
         double[] limit = await arguments.RepeatAsync("plan limit", () => fixture.MedianOf(5, fixture.ReadPrepared)).ConfigureAwait(false);
         double[] wheel = await arguments.RepeatAsync("plan, then the wheel", () => fixture.MedianOf(3, fixture.FillWheel)).ConfigureAwait(false);

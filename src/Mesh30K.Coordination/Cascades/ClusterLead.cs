@@ -170,29 +170,32 @@ public sealed class ClusterLead
         Invariant.Check(planner is not null);
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
+        float level = order.Spec.LeadLevel;
+        IReadOnlyList<string>? required = order.Spec.RequiredCapabilities is { Count: > 0 } some ? some : null;
         for (int i = 0; i < lines.Length; i++)
         {
             if (!selected[i]) continue;
             AgentRecord agent = agents[i]!;
             ref SlipLine line = ref lines[i];
             line.Confidence = agent.Confidence;
-            SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, order.Spec.RequiredCapabilities);
+            SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, required);
             if (refusal != SkipReason.None)
             {
                 ArrivalPlan.Skip(ref line, refusal);
                 continue;
             }
-            LeadEstimate estimate = planner.Estimate(agent, now, weight, order.Spec.LeadLevel);
+            LeadEstimate estimate = planner.Estimate(agent, now, weight, level);
             ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
         }
         long latest = order.Spec.Planner == PlannerKind.FireNow ? order.GatherUntil.Ticks : 0;
         foreach (RateBudgetPlanner budget in budgets) budget.Spread(lines, now, latest);
     }
 
-    private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string> required)
+    private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string>? required)
     {
         if (agent.State == OperationalState.Offline) return SkipReason.Offline;
         if (agent.State == OperationalState.Quarantined) return SkipReason.Quarantined;
+        if (required is null) return SkipReason.None;
         for (int i = 0; i < required.Count; i++)
             if (!agent.Has(required[i])) return SkipReason.CapabilityMissing;
         return SkipReason.None;

@@ -82,9 +82,12 @@ public sealed class VirtualMesh
         OperationResult? result = CarryOut();
         while (result is null)
         {
-            Instant limit = timers.Count > 0 ? timers.Peek().At : Instant.MaxValue;
-            ForAll(sector => sector.RunUntilSpoken(limit));
-            Collect();
+            if (arrivals.Count == 0)
+            {
+                Instant limit = Limit();
+                ForAll(sector => sector.RunUntilSpoken(limit));
+                Collect();
+            }
             result = Turn();
         }
         timers.Clear();
@@ -122,13 +125,19 @@ public sealed class VirtualMesh
         Signal?[] forSector = new Signal?[sectors.Length];
         foreach (Signal signal in signals) forSector[signal.To.Sector] = signal;
         Instant at = now;
+        Instant limit = Limit();
+        // One pass over each sector's memory instead of two: what the sector does next does not depend on the other sectors.
         ForAll(sector =>
         {
             if (forSector[sector.Sector] is { } signal) sector.Deliver(signal, at);
+            sector.RunUntilSpoken(limit);
         });
         Collect();
         return result;
     }
+
+    /// <summary>Up to when sectors may run alone: the orchestrator's next timer.</summary>
+    private Instant Limit() => timers.Count > 0 ? timers.Peek().At : Instant.MaxValue;
 
     private void Collect()
     {
