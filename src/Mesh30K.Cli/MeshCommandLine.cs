@@ -15,24 +15,24 @@ namespace Mesh30K.Cli;
 /// </summary>
 public sealed class MeshCommandLine
 {
-    private readonly CliContext context;
-    private readonly HelpOption help = new("--help", "-h") { Description = "Show help", Action = new Marker() };
-    private readonly Option<bool> json = new("--json") { Description = "Write one JSON object to stdout, also for errors", Recursive = true };
-    private readonly Option<bool> noColor = new("--no-color") { Description = "No colour, as with NO_COLOR set", Recursive = true };
-    private readonly Option<bool> verbose = new("--verbose") { Description = "Tell details on stderr", Recursive = true };
-    private readonly Option<bool> version = new("--version") { Description = "Show the version and the commit", Action = new Marker() };
+    private readonly CliContext _context;
+    private readonly HelpOption _help = new("--help", "-h") { Description = "Show help", Action = new Marker() };
+    private readonly Option<bool> _json = new("--json") { Description = "Write one JSON object to stdout, also for errors", Recursive = true };
+    private readonly Option<bool> _noColor = new("--no-color") { Description = "No colour, as with NO_COLOR set", Recursive = true };
+    private readonly Option<bool> _verbose = new("--verbose") { Description = "Tell details on stderr", Recursive = true };
+    private readonly Option<bool> _version = new("--version") { Description = "Show the version and the commit", Action = new Marker() };
 
     private MeshCommandLine(CliContext context, IReadOnlyList<VerbCommand> verbs)
     {
-        this.context = context;
+        _context = context;
         Root = new RootCommand("Coordinates fleets of AI agents so that they are ready together.");
         Root.Options.Clear();
-        Root.Add(help);
+        Root.Add(_help);
         foreach (VerbCommand verb in verbs) Root.Add(verb);
-        Root.Add(json);
-        Root.Add(noColor);
-        Root.Add(verbose);
-        Root.Add(version);
+        Root.Add(_json);
+        Root.Add(_noColor);
+        Root.Add(_verbose);
+        Root.Add(_version);
         foreach (VerbCommand verb in VerbsBelow(Root)) verb.Action = new Marker();
     }
 
@@ -47,6 +47,7 @@ public sealed class MeshCommandLine
     /// <summary>Every verb, in the order in which the help lists them. A new verb is one line here.</summary>
     public static IReadOnlyList<VerbCommand> Verbs() =>
     [
+        new DemoCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
         new BenchCommand(),
@@ -60,7 +61,7 @@ public sealed class MeshCommandLine
     public async Task<ExitCode> RunAsync(IReadOnlyList<string> args, CancellationToken stop = default)
     {
         List<string> options = [.. args.TakeWhile(a => a != "--")];
-        CliOutput output = new(context, options.Contains("--json"), options.Contains("--no-color"), options.Contains("--verbose"));
+        CliOutput output = new(_context, options.Contains("--json"), options.Contains("--no-color"), options.Contains("--verbose"));
         try
         {
             ParseResult parse = Root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -84,16 +85,16 @@ public sealed class MeshCommandLine
     {
         Command command = parse.CommandResult.Command;
         if (Root.Directives.OfType<SuggestDirective>().Any(suggest => parse.GetResult(suggest) is not null)) return Suggest(parse);
-        if (parse.GetResult(help) is { Implicit: false }) return ShowHelp(command, output);
+        if (parse.GetResult(_help) is { Implicit: false }) return ShowHelp(command, output);
         if (parse.Tokens.Count == 0) return ShowHelp(Root, output);
         if (parse.Errors.Count > 0) return output.Fail(UsageErrors.Explain(parse));
-        if (command == Root && parse.GetValue(version))
+        if (command == Root && parse.GetValue(_version))
         {
             output.ResultText(BuildVersion.Current, BuildVersion.Current.ToString());
             return ExitCode.Ok;
         }
         return command is VerbCommand verb
-            ? await RunVerbAsync(verb, new VerbRun(parse, context, output, stop)).ConfigureAwait(false)
+            ? await RunVerbAsync(verb, new VerbRun(parse, _context, output, stop)).ConfigureAwait(false)
             : output.Fail(UsageErrors.Explain(parse));
     }
 
@@ -115,7 +116,7 @@ public sealed class MeshCommandLine
     /// <summary>Answers the completion scripts: one candidate a line, from the parser's own directive.</summary>
     private ExitCode Suggest(ParseResult parse)
     {
-        parse.Invoke(new InvocationConfiguration { Output = context.Out, Error = context.Error, EnableDefaultExceptionHandler = false });
+        parse.Invoke(new InvocationConfiguration { Output = _context.Out, Error = _context.Error, EnableDefaultExceptionHandler = false });
         return ExitCode.Ok;
     }
 

@@ -18,9 +18,9 @@ internal sealed class SourceModel
         ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).DistinctBy(Path.GetFileNameWithoutExtension)
             .ToDictionary(p => Path.GetFileNameWithoutExtension(p), MetadataReference (p) => MetadataReference.CreateFromFile(p), StringComparer.Ordinal));
 
-    private readonly CSharpCompilation compilation;
+    private readonly CSharpCompilation _compilation;
 
-    private SourceModel(CSharpCompilation compilation) => this.compilation = compilation;
+    private SourceModel(CSharpCompilation compilation) => _compilation = compilation;
 
     /// <summary>The project <paramref name="name"/>, or null when the repository has none of that name yet.</summary>
     public static SourceModel? Of(string name)
@@ -41,14 +41,14 @@ internal sealed class SourceModel
 
     /// <summary>What does not compile here; a rule that cannot see a symbol would pass it over.</summary>
     public IEnumerable<string> Errors() =>
-        compilation.GetDiagnostics(CancellationToken.None).Where(d => d.Severity == DiagnosticSeverity.Error).Select(d => d.ToString());
+        _compilation.GetDiagnostics(CancellationToken.None).Where(d => d.Severity == DiagnosticSeverity.Error).Select(d => d.ToString());
 
     /// <summary>Every use of a symbol in the project.</summary>
     public IEnumerable<SymbolUse> Uses()
     {
-        foreach (SyntaxTree tree in compilation.SyntaxTrees.Where(t => t.FilePath.Length > 0))
+        foreach (SyntaxTree tree in _compilation.SyntaxTrees.Where(t => t.FilePath.Length > 0))
         {
-            SemanticModel model = compilation.GetSemanticModel(tree);
+            SemanticModel model = _compilation.GetSemanticModel(tree);
             foreach (SyntaxNode node in tree.GetRoot(CancellationToken.None).DescendantNodes())
             {
                 if (node is not (Microsoft.CodeAnalysis.CSharp.Syntax.SimpleNameSyntax
@@ -60,7 +60,7 @@ internal sealed class SourceModel
     }
 
     /// <summary>The parsed files of the project.</summary>
-    public IEnumerable<SyntaxTree> Trees() => compilation.SyntaxTrees.Where(t => t.FilePath.Length > 0);
+    public IEnumerable<SyntaxTree> Trees() => _compilation.SyntaxTrees.Where(t => t.FilePath.Length > 0);
 }
 
 /// <summary>One use of a symbol.</summary>

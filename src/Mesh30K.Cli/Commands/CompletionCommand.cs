@@ -39,13 +39,13 @@ public sealed class CompletionCommand : VerbCommand
         complete --command mesh --arguments '(__mesh_complete)'
         """;
 
-    private readonly Argument<string> shell = new("shell") { Description = "bash, zsh or fish" };
+    private readonly Argument<string> _shell = new("shell") { Description = "bash, zsh or fish" };
 
     public CompletionCommand()
         : base("completion", "Print a script that completes mesh commands in a shell")
     {
-        shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
-        Add(shell);
+        _shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
+        Add(_shell);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -53,7 +53,7 @@ public sealed class CompletionCommand : VerbCommand
 
     public override Task<ExitCode> RunAsync(VerbRun run)
     {
-        string name = run.Parse.GetRequiredValue(shell);
+        string name = run.Parse.GetRequiredValue(_shell);
         string script = name switch { "bash" => Bash, "zsh" => Zsh, _ => Fish };
         run.Output.ResultText(new CompletionResult(name, script), script);
         return Task.FromResult(ExitCode.Ok);

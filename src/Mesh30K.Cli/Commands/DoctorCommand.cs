@@ -8,12 +8,12 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Checks whether a node can run well here, and says what to do where it cannot. Changes nothing.</summary>
 public sealed class DoctorCommand : VerbCommand
 {
-    private readonly Option<string?> fleet = new("--fleet") { Description = "Check this fleet file too, and the port and data directory that it names", HelpName = "file" };
+    private readonly Option<string?> _fleet = new("--fleet") { Description = "Check this fleet file too, and the port and data directory that it names", HelpName = "file" };
 
     public DoctorCommand()
         : base("doctor", "Check whether a node can run well on this machine")
     {
-        Add(fleet);
+        Add(_fleet);
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh doctor", "mesh doctor --fleet fleet.yaml", "mesh doctor --json"];
@@ -30,7 +30,7 @@ public sealed class DoctorCommand : VerbCommand
             ClockChecks.Timer(),
             ClockChecks.Monotonic(),
             MachineChecks.Port(node.Listen),
-            MachineChecks.KeyFiles(node.DataDirectory),
+            MachineChecks.KeyFiles(node),
             MachineChecks.LibCrypto(),
         ];
         if (fleetFinding is not null) findings.Add(fleetFinding);
@@ -42,9 +42,13 @@ public sealed class DoctorCommand : VerbCommand
     private NodeSettings Load(VerbRun run, out Finding? finding)
     {
         finding = null;
-        if (run.Parse.GetValue(fleet) is not { } path) return FleetFile.DefaultFor(run.Context.WorkingDirectory).Node;
-        FleetFile file = FleetFile.Load(run.PathOf(path)).OrThrow();
-        finding = Finding.Ok("fleet_file", $"{path}: {file.Fleet.AgentsTotal} agents in {file.Mesh.Sectors} sectors");
+        string? path = run.Parse.GetValue(_fleet);
+        FleetFile file = FleetFile.LoadOrDefault(path is null ? null : run.PathOf(path), run.Context.WorkingDirectory);
+        if (path is not null)
+        {
+            int agents = file.LoadFleet().Agents;
+            finding = Finding.Ok("fleet_file", $"{path}: {agents} agents in {file.Mesh.Sectors} sectors");
+        }
         return file.Node;
     }
 

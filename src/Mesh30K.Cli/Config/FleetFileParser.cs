@@ -2,7 +2,12 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Mesh30K.Cli.Output;
+using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Cascades;
+using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Simulation.Fleet;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
@@ -17,13 +22,29 @@ internal static class FleetFileParser
 {
     private const int FileBytesMax = 1024 * 1024;
     private const int DepthMax = 16;
-    private const int CapacityMax = 10_000_000;
-    private const double MsMax = 86_400_000;
+    private const int AgentsMax = 10_000_000;
+    private const int SectorsMax = 1_000_000;
+    private const int ClustersPerSectorMax = 10_000;
+    private const double WindowMsMax = 3_600_000;
+    private const double TimeoutMsMax = 86_400_000;
+    private const double RateMin = 1e-6;
     private const int BudgetsMax = 1000;
     private const int NameCharsMax = 64;
     private const double RateMax = 1e12;
     private const int DefaultPort = 7300;
-    private static readonly string[] PlannerNames = ["fire-now", "spec", "learned"];
+
+    private static readonly (string Name, PlannerKind Kind)[] Planners =
+        [("learned", PlannerKind.Learned), ("spec", PlannerKind.Spec), ("fire-now", PlannerKind.FireNow)];
+
+    private static readonly string[] ArrivalKeys =
+        ["window_ms", "timeout_ms", "planner", "lead_level", "dispatch_margin_ms", "bucket_ms", "target_share"];
+
+    private static readonly string[] ClassNames = [.. ImpedanceClasses.All.Select(c => c.WireName())];
+
+    /// <summary>What every key is that a file leaves out.</summary>
+    private static readonly FleetOptions FleetDefaults = new();
+    private static readonly ArrivalOptions ArrivalDefaults = new();
+    private static readonly OperationSpec OperationDefaults = new();
 
     public static FleetFileResult Load(string path)
     {
@@ -76,13 +97,19 @@ internal static class FleetFileParser
         YamlNode root = stream.Documents.Count == 0 ? new YamlScalarNode("") : stream.Documents[0].RootNode;
         YamlMap top = new(path, "", root, ["mesh", "fleet", "arrival", "quorum", "node", "budgets"]);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? Path.GetFullPath(path);
-        MeshShape mesh = ReadMesh(top);
+        MeshShape? given = ReadMesh(top);
+        YamlMap fleet = top.Map(
+            "fleet", "seed", "agents", "loss_rate", "straggler_rate", "straggler_factor", "conflict_rate", "path_asymmetry", "network_trace", "service_trace");
+        FleetOptions options = ReadAgents(fleet, given, ReadFleet(fleet));
         return new FleetFile
         {
-            Mesh = mesh,
-            Fleet = ReadFleet(top, mesh, folder),
-            Arrival = ReadArrival(top),
-            Quorum = ReadQuorum(top),
+            SourcePath = path,
+            Mesh = given ?? MeshShape.For(options.Agents),
+            Fleet = options,
+            NetworkTraceFolder = ReadPath(fleet, "network_trace", folder, Directory.Exists, "folder"),
+            ServiceTraceSource = ReadServiceTrace(fleet, folder),
+            Arrival = ReadArrival(top.Map("arrival", ArrivalKeys)),
+            Defaults = ReadOperation(top.Map("arrival", ArrivalKeys), ReadQuorum(top)),
             Node = ReadNode(top, folder),
             Budgets = ReadBudgets(top, path),
         };
@@ -118,79 +145,83 @@ internal static class FleetFileParser
         }
     }
 
-    private static MeshShape ReadMesh(YamlMap top)
+    /// <summary>The shape; null when the file does not say it, so that it follows from the fleet.</summary>
+    private static MeshShape? ReadMesh(YamlMap top)
     {
         YamlMap map = top.Map("mesh", "sectors", "clusters_per_sector", "agents_per_cluster");
+        if (!map.Keys.Any()) return null;
         MeshShape mesh = new(
-            (int)map.Whole("sectors", 1, 10_000, 100),
-            (int)map.Whole("clusters_per_sector", 1, 1_000, 10),
-            (int)map.Whole("agents_per_cluster", 1, 10_000, 30));
-        return mesh.Capacity <= CapacityMax
-            ? mesh
-            : throw map.Wrong(top.NodeOf("mesh"), $"mesh has {mesh.Capacity} places for agents", $"Use at most {CapacityMax}.");
+            (int)map.Whole("sectors", 1, SectorsMax, MeshShape.Reference.Sectors),
+            (int)map.Whole("clusters_per_sector", 1, ClustersPerSectorMax, MeshShape.Reference.ClustersPerSector),
+            (int)map.Whole("agents_per_cluster", 1, MeshShape.AgentsPerClusterMax, MeshShape.Reference.AgentsPerCluster));
+        return mesh.Validate() is { } wrong
+            ? throw map.Wrong(top.NodeOf("mesh"), "mesh: " + wrong, $"Use at most {MeshShape.CapacityMax} places for agents.")
+            : mesh;
     }
 
-    private static FleetSettings ReadFleet(YamlMap top, MeshShape mesh, string folder)
+    private static FleetOptions ReadFleet(YamlMap map)
     {
-        YamlMap map = top.Map(
-            "fleet", "seed", "agents", "loss_rate", "straggler_rate", "straggler_factor", "conflict_rate", "path_asymmetry", "network_trace", "service_trace");
-        return new FleetSettings
+        RefuseBeside(map, "loss_rate", "network_trace", "the recorded paths have losses of their own");
+        RefuseBeside(map, "straggler_rate", "service_trace", "the recorded durations have stragglers of their own");
+        RefuseBeside(map, "straggler_factor", "service_trace", "the recorded durations have stragglers of their own");
+        FleetOptions d = FleetDefaults;
+        return d with
         {
-            Seed = (ulong)map.Whole("seed", 0, long.MaxValue, 1),
-            AgentsByClass = ReadAgents(map, mesh),
-            LossRate = map.Number("loss_rate", 0, 1, 0),
-            StragglerRate = map.Number("straggler_rate", 0, 1, 0),
-            StragglerFactor = map.Number("straggler_factor", 1, 1000, 5),
-            ConflictRate = map.Number("conflict_rate", 0, 1, 0),
-            PathAsymmetry = map.Number("path_asymmetry", 0, 1, 0),
-            NetworkTrace = ReadPath(map, "network_trace", folder, Directory.Exists, "folder"),
-            ServiceTrace = ReadServiceTrace(map, folder),
+            Seed = (ulong)map.Whole("seed", 0, long.MaxValue, (long)d.Seed),
+            LossRate = map.Has("loss_rate") ? map.Number("loss_rate", 0, 0.5, 0) : d.LossRate,
+            StragglerRate = map.Number("straggler_rate", 0, 0.5, d.StragglerRate),
+            StragglerFactor = (float)map.Number("straggler_factor", 1, 1000, d.StragglerFactor),
+            ConflictRate = map.Number("conflict_rate", 0, 1, d.ConflictRate),
+            PathAsymmetry = map.NumberBelow("path_asymmetry", 0, 0.5, d.PathAsymmetry),
         };
     }
 
-    private static int[] ReadAgents(YamlMap map, MeshShape mesh)
+    /// <summary>A key that another one leaves without effect is a mistake, not a preference.</summary>
+    private static void RefuseBeside(YamlMap map, string key, string other, string why)
     {
-        int[] agents = map.NodeOf("agents") is YamlMappingNode && map.Has("agents")
-            ? ReadAgentsByClass(map)
-            : Split((int)map.Whole("agents", 1, CapacityMax, mesh.Capacity));
-        long total = agents.Sum(a => (long)a);
-        if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent.");
-        return total <= mesh.Capacity
-            ? agents
-            : throw map.Wrong(
-                map.NodeOf("agents"),
-                $"{total} agents do not fit {mesh.Sectors} sectors × {mesh.ClustersPerSector} clusters × {mesh.AgentsPerCluster} agents",
-                $"Use at most {mesh.Capacity} agents, or enlarge mesh.");
+        if (map.Has(key) && map.Has(other))
+            throw map.Wrong(map.KeyNodeOf(key), $"{map.PathOf(key)} has no effect beside {other}", $"Leave one of the two out: {why}.");
     }
 
-    private static int[] ReadAgentsByClass(YamlMap map)
+    private static FleetOptions ReadAgents(YamlMap map, MeshShape? shape, FleetOptions options)
     {
-        int[] agents = new int[ImpedanceClasses.Count];
-        bool[] seen = new bool[ImpedanceClasses.Count];
-        string[] names = [.. ImpedanceClasses.All.Select(c => c.WireName())];
+        long room = Math.Min(AgentsMax, shape?.Capacity ?? AgentsMax);
+        if (map.Has("agents") && map.NodeOf("agents") is YamlMappingNode)
+        {
+            Dictionary<ImpedanceClass, double> counts = ReadAgentsByClass(map);
+            long total = (long)counts.Values.Sum();
+            if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent.");
+            return total <= room ? options with { Agents = (int)total, ClassShares = counts } : throw TooMany(map, total, shape);
+        }
+        int agents = (int)map.Whole("agents", 1, AgentsMax, shape is null ? options.Agents : room);
+        return agents <= room ? options with { Agents = agents } : throw TooMany(map, agents, shape);
+    }
+
+    private static FleetFileException TooMany(YamlMap map, long total, MeshShape? shape) => shape is null || total > AgentsMax
+        ? map.Wrong(map.NodeOf("agents"), $"{total} agents", $"A simulated fleet has at most {AgentsMax} agents.")
+        : map.Wrong(
+            map.NodeOf("agents"),
+            $"{total} agents do not fit {shape.Sectors} sectors × {shape.ClustersPerSector} clusters × {shape.AgentsPerCluster} agents",
+            $"Use at most {shape.Capacity} agents, enlarge mesh, or leave mesh out.");
+
+    /// <summary>Shares that are the counts themselves are apportioned exactly.</summary>
+    private static Dictionary<ImpedanceClass, double> ReadAgentsByClass(YamlMap map)
+    {
+        Dictionary<ImpedanceClass, double> agents = [];
         YamlMap classes = map.MapOfAny("agents");
         foreach (string key in classes.Keys)
         {
             if (!ImpedanceClasses.TryParse(key, out ImpedanceClass c))
-                throw map.Wrong(classes.KeyNodeOf(key), $"unknown class \"{YamlMap.Short(key)}\" in fleet.agents", Nearest.Question(key, names) ?? $"The classes are: {string.Join(", ", names)}.");
-            if (seen[(int)c]) throw map.Wrong(classes.KeyNodeOf(key), $"{c.WireName()} stands twice in fleet.agents", "Name each class once.");
-            seen[(int)c] = true;
-            agents[(int)c] = (int)classes.Whole(key, 0, CapacityMax, 0);
+                throw map.Wrong(classes.KeyNodeOf(key), $"unknown class \"{YamlMap.Short(key)}\" in fleet.agents", ClassHint(key));
+            if (!agents.TryAdd(c, classes.Whole(key, 0, AgentsMax, 0)))
+                throw map.Wrong(classes.KeyNodeOf(key), $"{c.WireName()} stands twice in fleet.agents", "Name each class once.");
         }
         return agents;
     }
 
-    /// <summary>Splits a total in the shares of M 2.2, by largest remainder, so that the parts add up to it.</summary>
-    private static int[] Split(int total)
-    {
-        long reference = ImpedanceClasses.All.Sum(c => (long)c.ReferenceCount());
-        int[] parts = [.. ImpedanceClasses.All.Select(c => (int)(total * (long)c.ReferenceCount() / reference))];
-        IEnumerable<ImpedanceClass> byRemainder = ImpedanceClasses.All.OrderByDescending(c => total * (long)c.ReferenceCount() % reference);
-        foreach (ImpedanceClass c in byRemainder.Take(total - parts.Sum())) parts[(int)c]++;
-        return parts;
-    }
+    private static string ClassHint(string text) => Nearest.Question(text, ClassNames) ?? $"The classes are: {string.Join(", ", ClassNames)}.";
 
-    private static ServiceTrace? ReadServiceTrace(YamlMap fleet, string folder)
+    private static ServiceTraceSource? ReadServiceTrace(YamlMap fleet, string folder)
     {
         if (!fleet.Has("service_trace")) return null;
         YamlMap map = fleet.Map("service_trace", "file", "column", "group");
@@ -198,7 +229,7 @@ internal static class FleetFileParser
         string? column = map.Text("column");
         if (file is null || column is null)
             throw map.Wrong(fleet.NodeOf("service_trace"), $"fleet.service_trace lacks {(file is null ? "file" : "column")}", "Name a CSV file and its column of milliseconds.");
-        return new ServiceTrace(file, column, map.Text("group"));
+        return new ServiceTraceSource(file, column, map.Text("group"));
     }
 
     private static string? ReadPath(YamlMap map, string key, string folder, Func<string, bool> exists, string kind)
@@ -209,29 +240,52 @@ internal static class FleetFileParser
         return exists(path) ? path : throw map.Wrong(map.NodeOf(key), $"{map.PathOf(key)}: no such {kind}: {YamlMap.Short(text)}", "The path starts at the folder of the fleet file.");
     }
 
-    private static ArrivalSettings ReadArrival(YamlMap top)
+    private static ArrivalOptions ReadArrival(YamlMap map) => new()
     {
-        YamlMap map = top.Map("arrival", "window_ms", "timeout_ms", "planner", "lead_level", "dispatch_margin_ms", "bucket_ms");
-        double window = map.Number("window_ms", 1, MsMax, 500);
-        double timeout = map.Number("timeout_ms", 1, MsMax, Math.Max(5000, window));
+        BucketMs = map.Number("bucket_ms", 0.1, 1000, ArrivalDefaults.BucketMs),
+        DispatchMarginMs = map.Number("dispatch_margin_ms", 0, WindowMsMax, ArrivalDefaults.DispatchMarginMs),
+        TargetShare = map.Number("target_share", 0.01, 1, ArrivalDefaults.TargetShare),
+    };
+
+    private static OperationSpec ReadOperation(YamlMap map, QuorumThresholds quorum)
+    {
+        double window = map.Number("window_ms", 1, WindowMsMax, OperationDefaults.WindowMs);
+        double timeout = map.Number("timeout_ms", 1, TimeoutMsMax, OperationDefaults.TimeoutMs);
         if (timeout < window)
-            throw map.Wrong(map.NodeOf("timeout_ms"), string.Create(CultureInfo.InvariantCulture, $"arrival.timeout_ms {timeout} is below window_ms {window}"), "Wait at least as long as the window.");
-        return new ArrivalSettings
+        {
+            string what = string.Create(CultureInfo.InvariantCulture, $"arrival.timeout_ms {timeout} is below window_ms {window}");
+            throw map.Wrong(map.NodeOf(map.Has("timeout_ms") ? "timeout_ms" : "window_ms"), what, "Set timeout_ms to the window and the time to reach the slowest agents.");
+        }
+        OperationSpec spec = OperationDefaults with
         {
             WindowMs = window,
             TimeoutMs = timeout,
-            Planner = (PlannerKind)map.Choice("planner", (int)PlannerKind.Learned, PlannerNames),
-            LeadLevel = map.Number("lead_level", 0.5, 0.9999, 0.95),
-            DispatchMarginMs = map.Number("dispatch_margin_ms", 0, MsMax, 5),
-            BucketMs = map.Number("bucket_ms", 0.1, 1000, 10),
+            Planner = ReadPlanner(map),
+            LeadLevel = (float)map.Number("lead_level", 0.5, 0.995, (double)(decimal)OperationDefaults.LeadLevel),
+            Thresholds = quorum,
         };
+        return spec.Validate() is { } wrong ? throw map.Wrong(map.NodeOf(""), "arrival: " + wrong, "Change it here.") : spec;
     }
 
-    private static QuorumSettings ReadQuorum(YamlMap top)
+    private static PlannerKind ReadPlanner(YamlMap map)
+    {
+        string[] names = [.. Planners.Select(p => p.Name)];
+        if (map.Has("planner") && map.Text("planner") is "oracle")
+            throw map.Wrong(map.NodeOf("planner"), "arrival.planner \"oracle\" exists in simulations only: no running mesh knows the true delays", $"Choose one of: {string.Join(", ", names)}.");
+        int chosen = map.Choice("planner", Array.FindIndex(Planners, p => p.Kind == OperationDefaults.Planner), names);
+        return Planners[chosen].Kind;
+    }
+
+    private static QuorumThresholds ReadQuorum(YamlMap top)
     {
         YamlMap map = top.Map("quorum", "required_ready_rate", "max_conflict_rate", "max_transit_rate");
-        return new QuorumSettings(
-            map.Number("required_ready_rate", 0, 1, 0.95), map.Number("max_conflict_rate", 0, 1, 0.05), map.Number("max_transit_rate", 0, 1, 0.10));
+        QuorumThresholds d = OperationDefaults.Thresholds;
+        return new QuorumThresholds
+        {
+            RequiredReadyRate = map.Number("required_ready_rate", 0, 1, d.RequiredReadyRate),
+            MaxConflictRate = map.Number("max_conflict_rate", 0, 1, d.MaxConflictRate),
+            MaxTransitRate = map.Number("max_transit_rate", 0, 1, d.MaxTransitRate),
+        };
     }
 
     private static NodeSettings ReadNode(YamlMap top, string folder)
@@ -252,48 +306,57 @@ internal static class FleetFileParser
         return new NodeSettings(listen, loops, Path.GetFullPath(data, folder));
     }
 
-    private static RateBudget[] ReadBudgets(YamlMap top, string path)
+    private static GroupBudget[] ReadBudgets(YamlMap top, string path)
     {
         IReadOnlyList<YamlNode> nodes = top.List("budgets");
         if (nodes.Count > BudgetsMax) throw top.Wrong(nodes[BudgetsMax], $"more than {BudgetsMax} budgets", "Give agents that share a limit one budget.");
         HashSet<string> names = new(StringComparer.Ordinal);
-        List<RateBudget> budgets = [];
+        List<GroupBudget> budgets = [];
         foreach (YamlNode node in nodes)
         {
-            RateBudget budget = ReadBudget(new YamlMap(
-                path, $"budgets[{budgets.Count}]", node, ["name", "class", "capability", "requests_per_second", "tokens_per_minute", "burst"]), node);
-            if (!names.Add(budget.Name)) throw top.Wrong(node, $"two budgets named \"{budget.Name}\"", "Give each budget its own name.");
+            GroupBudget budget = ReadBudget(new YamlMap(
+                path, $"budgets[{budgets.Count}]", node, ["name", "class", "capability", "requests_per_second", "tokens_per_minute", "tokens_per_request"]), node);
+            if (!names.Add(budget.Budget.Name)) throw top.Wrong(node, $"two budgets named \"{budget.Budget.Name}\"", "Give each budget its own name.");
             budgets.Add(budget);
         }
         return [.. budgets];
     }
 
-    private static RateBudget ReadBudget(YamlMap map, YamlNode node)
+    private static GroupBudget ReadBudget(YamlMap map, YamlNode node)
     {
         string? name = map.Text("name");
         if (name is null || name.Length > NameCharsMax || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('.' or '_' or '-')))
             throw map.Wrong(map.NodeOf("name"), $"{map.PathOf("name")} is missing or not a name", $"Use 1 to {NameCharsMax} characters of A-Z a-z 0-9 . _ -");
-        if (map.Has("class") == map.Has("capability")) throw map.Wrong(node, $"budget \"{name}\" needs either class or capability", "Say which agents it binds, by one of the two.");
-        bool requests = map.Has("requests_per_second");
-        if (requests == map.Has("tokens_per_minute"))
-            throw map.Wrong(node, $"budget \"{name}\" needs either requests_per_second or tokens_per_minute", "Give one rate; use two budgets for two limits.");
-        string[] classNames = [.. ImpedanceClasses.All.Select(c => c.WireName())];
+        if (!map.Has("class") && !map.Has("capability"))
+            throw map.Wrong(node, $"budget \"{name}\" needs class, capability or both", "Say which agents it binds; both bind the agents of the class that have the capability.");
         ImpedanceClass? boundClass = null;
         if (map.Text("class") is { } className)
         {
             boundClass = ImpedanceClasses.TryParse(className, out ImpedanceClass parsed)
                 ? parsed
-                : throw map.Wrong(map.NodeOf("class"), $"unknown class \"{YamlMap.Short(className)}\"", Nearest.Question(className, classNames) ?? $"The classes are: {string.Join(", ", classNames)}.");
+                : throw map.Wrong(map.NodeOf("class"), $"unknown class \"{YamlMap.Short(className)}\"", ClassHint(className));
         }
-        const double least = 1e-6;
-        return new RateBudget
+        return new GroupBudget(new RateBudget(name, ReadSendsPerSecond(map, node, name)), boundClass, map.Text("capability"));
+    }
+
+    /// <summary>The mesh counts sends; a limit in tokens needs to know how many a send takes.</summary>
+    private static double ReadSendsPerSecond(YamlMap map, YamlNode node, string name)
+    {
+        bool tokens = map.Has("tokens_per_minute");
+        if (tokens == map.Has("requests_per_second"))
+            throw map.Wrong(node, $"budget \"{name}\" needs either requests_per_second or tokens_per_minute", "Give one rate; use two budgets for two limits.");
+        if (!tokens)
         {
-            Name = name,
-            Class = boundClass,
-            Capability = map.Text("capability"),
-            RequestsPerSecond = requests ? map.Number("requests_per_second", least, RateMax, least) : null,
-            TokensPerMinute = requests ? null : map.Number("tokens_per_minute", least, RateMax, least),
-            Burst = map.Number("burst", 1, RateMax, 1),
-        };
+            return map.Has("tokens_per_request")
+                ? throw map.Wrong(map.KeyNodeOf("tokens_per_request"), $"{map.PathOf("tokens_per_request")} has no effect beside requests_per_second", "Leave it out, or give tokens_per_minute.")
+                : map.Number("requests_per_second", RateMin, RateMax, RateMin);
+        }
+        double perMinute = map.Number("tokens_per_minute", RateMin, RateMax, RateMin);
+        if (!map.Has("tokens_per_request"))
+            throw map.Wrong(map.KeyNodeOf("tokens_per_minute"), $"budget \"{name}\" counts tokens but has no tokens_per_request", "Say how many tokens one request takes, answer included: the mesh counts requests.");
+        double perSecond = perMinute / 60 / map.Number("tokens_per_request", 1, RateMax, 1);
+        return perSecond >= RateMin
+            ? perSecond
+            : throw map.Wrong(map.NodeOf("tokens_per_request"), $"budget \"{name}\" allows less than one request in eleven days", "Check both figures.");
     }
 }

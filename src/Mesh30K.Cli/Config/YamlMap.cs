@@ -8,11 +8,11 @@ namespace Mesh30K.Cli.Config;
 /// <summary>One mapping of a YAML file, read strictly: unknown keys are refused, and each read checks type and range.</summary>
 internal sealed class YamlMap
 {
-    private readonly string file;
-    private readonly string name;
-    private readonly YamlNode at;
-    private readonly Dictionary<string, YamlNode> values = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, YamlNode> keys = new(StringComparer.Ordinal);
+    private readonly string _file;
+    private readonly string _name;
+    private readonly YamlNode _at;
+    private readonly Dictionary<string, YamlNode> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, YamlNode> _keys = new(StringComparer.Ordinal);
 
     /// <param name="file">Named in errors.</param>
     /// <param name="name">The way to this mapping, such as <c>arrival</c>; empty at the top.</param>
@@ -20,9 +20,9 @@ internal sealed class YamlMap
     /// <param name="known">The keys that it may have; null allows any.</param>
     public YamlMap(string file, string name, YamlNode node, IReadOnlyList<string>? known)
     {
-        this.file = file;
-        this.name = name;
-        at = node;
+        _file = file;
+        _name = name;
+        _at = node;
         if (IsEmpty(node)) return;
         if (node is not YamlMappingNode mapping) throw Wrong(node, $"{Place} is {Describe(node)}, not a mapping", $"Write it as `key: value` lines{Known(known)}.");
         foreach ((YamlNode keyNode, YamlNode value) in mapping.Children)
@@ -31,37 +31,37 @@ internal sealed class YamlMap
             if (key is null) throw Wrong(keyNode, $"a key of {Place} is {Describe(keyNode)}, not a name", $"Write a name{Known(known)}.");
             if (known is not null && !known.Contains(key, StringComparer.Ordinal))
                 throw Wrong(keyNode, $"unknown key \"{Short(key)}\" in {Place}", Nearest.Question(key, known) ?? $"{Place} knows: {string.Join(", ", known)}.");
-            values[key] = value;
-            keys[key] = keyNode;
+            _values[key] = value;
+            _keys[key] = keyNode;
         }
     }
 
-    private string Place => name.Length == 0 ? "the file" : name;
+    private string Place => _name.Length == 0 ? "the file" : _name;
 
-    public IEnumerable<string> Keys => values.Keys;
+    public IEnumerable<string> Keys => _values.Keys;
 
-    public bool Has(string key) => values.ContainsKey(key);
+    public bool Has(string key) => _values.ContainsKey(key);
 
     /// <summary>The node at <paramref name="key"/>, or the mapping itself where the key is absent: the place that an error points to.</summary>
-    public YamlNode NodeOf(string key) => values.GetValueOrDefault(key, at);
+    public YamlNode NodeOf(string key) => _values.GetValueOrDefault(key, _at);
 
-    public YamlNode KeyNodeOf(string key) => keys[key];
+    public YamlNode KeyNodeOf(string key) => _keys[key];
 
     /// <summary>The mapping at <paramref name="key"/> with keys of the caller's own choice.</summary>
-    public YamlMap MapOfAny(string key) => new(file, PathOf(key), values[key], null);
+    public YamlMap MapOfAny(string key) => new(_file, PathOf(key), _values[key], null);
 
     /// <summary>The mapping at <paramref name="key"/>; an absent one is empty.</summary>
-    public YamlMap Map(string key, params string[] known) => new(file, PathOf(key), values.GetValueOrDefault(key, new YamlScalarNode("")), known);
+    public YamlMap Map(string key, params string[] known) => new(_file, PathOf(key), _values.GetValueOrDefault(key, new YamlScalarNode("")), known);
 
     public IReadOnlyList<YamlNode> List(string key)
     {
-        if (!values.TryGetValue(key, out YamlNode? node) || IsEmpty(node)) return [];
+        if (!_values.TryGetValue(key, out YamlNode? node) || IsEmpty(node)) return [];
         return node is YamlSequenceNode list ? [.. list.Children] : throw Wrong(node, $"{PathOf(key)} is {Describe(node)}, not a list", "Start each element with `- `.");
     }
 
     public long Whole(string key, long min, long max, long fallback)
     {
-        if (!values.TryGetValue(key, out YamlNode? node)) return fallback;
+        if (!_values.TryGetValue(key, out YamlNode? node)) return fallback;
         string fix = string.Create(CultureInfo.InvariantCulture, $"Write a whole number from {min} to {max}.");
         if (Plain(node) is not { } text || !long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value))
             throw Wrong(node, $"{PathOf(key)} is {Describe(node)}, not a whole number", fix);
@@ -70,7 +70,7 @@ internal sealed class YamlMap
 
     public double Number(string key, double min, double max, double fallback)
     {
-        if (!values.TryGetValue(key, out YamlNode? node)) return fallback;
+        if (!_values.TryGetValue(key, out YamlNode? node)) return fallback;
         string fix = string.Create(CultureInfo.InvariantCulture, $"Write a number from {min} to {max}.");
         const NumberStyles styles = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         if (Plain(node) is not { } text || !double.TryParse(text, styles, CultureInfo.InvariantCulture, out double value) || !double.IsFinite(value))
@@ -78,9 +78,18 @@ internal sealed class YamlMap
         return value >= min && value <= max ? value : throw Wrong(node, string.Create(CultureInfo.InvariantCulture, $"{PathOf(key)} is {value}, out of range"), fix);
     }
 
+    /// <summary>As <see cref="Number"/>, without the upper end itself.</summary>
+    public double NumberBelow(string key, double min, double below, double fallback)
+    {
+        double value = Number(key, min, below, fallback);
+        return value < below
+            ? value
+            : throw Wrong(NodeOf(key), string.Create(CultureInfo.InvariantCulture, $"{PathOf(key)} is {value}, out of range"), string.Create(CultureInfo.InvariantCulture, $"Write a number from {min} to below {below}."));
+    }
+
     public string? Text(string key)
     {
-        if (!values.TryGetValue(key, out YamlNode? node)) return null;
+        if (!_values.TryGetValue(key, out YamlNode? node)) return null;
         return node is YamlScalarNode { Value.Length: > 0 } scalar ? scalar.Value : throw Wrong(node, $"{PathOf(key)} is {Describe(node)}, not a text", "Write a text.");
     }
 
@@ -93,10 +102,10 @@ internal sealed class YamlMap
         return index >= 0 ? index : throw Wrong(NodeOf(key), $"{PathOf(key)} is \"{Short(text)}\"", Nearest.Question(text, choices) ?? all);
     }
 
-    public string PathOf(string key) => name.Length == 0 ? key : $"{name}.{key}";
+    public string PathOf(string key) => _name.Length == 0 ? key : $"{_name}.{key}";
 
     /// <summary>An error at a node of this file.</summary>
-    public FleetFileException Wrong(YamlNode node, string what, string fix) => new(new FleetFileError(file, node.Start.Line, node.Start.Column, what, fix));
+    public FleetFileException Wrong(YamlNode node, string what, string fix) => new(new FleetFileError(_file, node.Start.Line, node.Start.Column, what, fix));
 
     public static string Short(string text)
     {

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Mesh30K.Cli.Config;
+using Mesh30K.Node.Api;
 
 namespace Mesh30K.Cli.Doctor;
 
@@ -87,21 +89,27 @@ public static class MachineChecks
         }
     }
 
-    /// <summary>Key files (<c>*.key</c>) in the data directory are to be readable by their owner alone.</summary>
-    public static Finding KeyFiles(string dataDirectory)
+    /// <summary>
+    /// The operator's key has to be one that the node would take, and no key file (<c>*.key</c>) in the data directory may be open to others.
+    /// </summary>
+    public static Finding KeyFiles(NodeSettings node)
     {
         const string name = "key_files";
-        if (!Directory.Exists(dataDirectory)) return Finding.Ok(name, $"no data directory yet ({dataDirectory})");
+        if (!Directory.Exists(node.DataDirectory)) return Finding.Ok(name, $"no data directory yet ({node.DataDirectory})");
         if (OperatingSystem.IsWindows()) return Finding.Warn(name, "not checked on Windows", "See to it that only you may read the data directory.");
         try
         {
-            List<string> keys = [.. Directory.EnumerateFiles(dataDirectory, "*.key", SearchOption.AllDirectories)];
+            List<string> keys = [.. Directory.EnumerateFiles(node.DataDirectory, "*.key", SearchOption.AllDirectories)];
             string? open = keys.Find(k => !OperatingSystem.IsWindows() && (File.GetUnixFileMode(k) & OthersMay) != UnixFileMode.None);
-            return open is null
-                ? Finding.Ok(name, $"{keys.Count} key files, none open to others")
-                : Finding.Fail(name, $"others may read {open}", $"Run `chmod 600 '{open}'`, and rotate the key if others use this machine.");
+            if (open is not null) return Finding.Fail(name, $"others may use {open}", $"Run `chmod 600 '{open}'`, and rotate the key if others use this machine.");
+            if (File.Exists(node.OperatorKeyFile)) _ = OperatorKey.Load(node.OperatorKeyFile);
+            return Finding.Ok(name, $"{keys.Count} key files, none open to others");
         }
-        catch (UnauthorizedAccessException denied)
+        catch (OperatorKeyException unusable)
+        {
+            return Finding.Fail(name, unusable.Message, $"The node would not start with {node.OperatorKeyFile} as it is.");
+        }
+        catch (Exception denied) when (denied is IOException or UnauthorizedAccessException)
         {
             return Finding.Fail(name, denied.Message, "Run as the owner of the data directory.");
         }

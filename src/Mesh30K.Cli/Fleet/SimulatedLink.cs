@@ -24,35 +24,35 @@ internal sealed class SimulatedLink : IAgentLink, IArrivalOracle, IAsyncDisposab
 
     private static readonly TimeSpan SliceEvery = TimeSpan.FromMilliseconds(50);
 
-    private readonly MeshHost host;
-    private readonly FleetBlueprint blueprint;
-    private readonly FleetMap map;
-    private readonly MeshShape shape;
-    private readonly Lock[] locks;
-    private readonly int[][] agentsOfSector;
-    private readonly ReleaseThread<PendingAck> acks;
-    private readonly PeriodicTimer heartbeatTimer = new(SliceEvery);
-    private Task heartbeats = Task.CompletedTask;
-    private int nextSector;
-    private double sectorsOwed;
+    private readonly MeshHost _host;
+    private readonly FleetBlueprint _blueprint;
+    private readonly FleetMap _map;
+    private readonly MeshShape _shape;
+    private readonly Lock[] _locks;
+    private readonly int[][] _agentsOfSector;
+    private readonly ReleaseThread<PendingAck> _acks;
+    private readonly PeriodicTimer _heartbeatTimer = new(SliceEvery);
+    private Task _heartbeats = Task.CompletedTask;
+    private int _nextSector;
+    private double _sectorsOwed;
 
     public SimulatedLink(MeshHost host, FleetBlueprint blueprint)
     {
-        this.host = host;
-        this.blueprint = blueprint;
-        shape = host.Mesh.Settings.Shape;
-        map = new FleetMap(blueprint, shape, host.Mesh.Places);
-        locks = [.. Enumerable.Range(0, shape.Sectors).Select(_ => new Lock())];
-        agentsOfSector = [.. host.Mesh.Places.Select((place, i) => (place.Cluster.Sector, i)).GroupBy(p => p.Sector, p => p.i)
+        _host = host;
+        _blueprint = blueprint;
+        _shape = host.Mesh.Settings.Shape;
+        _map = new FleetMap(blueprint, _shape, host.Mesh.Places);
+        _locks = [.. Enumerable.Range(0, _shape.Sectors).Select(_ => new Lock())];
+        _agentsOfSector = [.. host.Mesh.Places.Select((place, i) => (place.Cluster.Sector, i)).GroupBy(p => p.Sector, p => p.i)
             .OrderBy(g => g.Key).Select(g => g.ToArray())];
-        acks = new ReleaseThread<PendingAck>("mesh-fleet", host.Clock, OnAcksDue);
+        _acks = new ReleaseThread<PendingAck>("mesh-fleet", host.Clock, OnAcksDue);
     }
 
     /// <summary>Acks that found the fleet's own queue full; they count as lost on the way.</summary>
-    public long LostAcks => acks.Snapshot().Rejected;
+    public long LostAcks => _acks.Snapshot().Rejected;
 
     /// <summary>Begins to send heartbeats; the host has been started.</summary>
-    public void Start() => heartbeats = SendHeartbeatsAsync();
+    public void Start() => _heartbeats = SendHeartbeatsAsync();
 
     public void Deliver(ReadOnlySpan<Delivery> due, Instant releasedAt)
     {
@@ -63,45 +63,45 @@ internal sealed class SimulatedLink : IAgentLink, IArrivalOracle, IAsyncDisposab
             DispatchSlip slip = delivery.Slip;
             int sector = slip.Cluster.Sector;
             SendOutcome outcome;
-            lock (locks[sector])
+            lock (_locks[sector])
             {
-                outcome = map.Partition(sector).Send(map.LocalOf(slip.Cluster, delivery.Slot), releasedAt, slip.PayloadWeight);
+                outcome = _map.Partition(sector).Send(_map.LocalOf(slip.Cluster, delivery.Slot), releasedAt, slip.PayloadWeight);
             }
             if (!outcome.Lost) pending[count++] = new PendingAck(delivery, outcome);
         }
-        acks.Schedule(pending.AsSpan(0, count));
+        _acks.Schedule(pending.AsSpan(0, count));
         System.Buffers.ArrayPool<PendingAck>.Shared.Return(pending, clearArray: true);
     }
 
     public float QuantileMs(int agentIndex, Instant sendAt, float payloadWeight, float level)
     {
-        lock (locks[host.Mesh.Places[agentIndex].Cluster.Sector])
+        lock (_locks[_host.Mesh.Places[agentIndex].Cluster.Sector])
         {
-            return map.QuantileMs(agentIndex, sendAt, payloadWeight, level);
+            return _map.QuantileMs(agentIndex, sendAt, payloadWeight, level);
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        heartbeatTimer.Dispose();
-        await heartbeats.ConfigureAwait(false);
-        await acks.StopAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
+        _heartbeatTimer.Dispose();
+        await _heartbeats.ConfigureAwait(false);
+        await _acks.StopAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
     }
 
     /// <summary>Runs on the fleet's thread: the acks arrive at the mesh now, in one array a loop.</summary>
     private void OnAcksDue(ReadOnlySpan<PendingAck> due, Instant now)
     {
-        Span<int> counts = stackalloc int[host.Loops];
+        Span<int> counts = stackalloc int[_host.Loops];
         counts.Clear();
-        foreach (ref readonly PendingAck ack in due) counts[host.LoopOf(ack.Delivery.Slip.Cluster.Sector)]++;
-        for (int loop = 0; loop < host.Loops; loop++)
+        foreach (ref readonly PendingAck ack in due) counts[_host.LoopOf(ack.Delivery.Slip.Cluster.Sector)]++;
+        for (int loop = 0; loop < _host.Loops; loop++)
         {
             if (counts[loop] == 0) continue;
             AgentAck[] batch = new AgentAck[counts[loop]];
             int n = 0;
             foreach (ref readonly PendingAck ack in due)
-                if (host.LoopOf(ack.Delivery.Slip.Cluster.Sector) == loop) batch[n++] = ToAck(ack, now);
-            host.Post(loop, batch, n);
+                if (_host.LoopOf(ack.Delivery.Slip.Cluster.Sector) == loop) batch[n++] = ToAck(ack, now);
+            _host.Post(loop, batch, n);
         }
     }
 
@@ -128,48 +128,48 @@ internal sealed class SimulatedLink : IAgentLink, IArrivalOracle, IAsyncDisposab
     /// <summary>A simulated agent answers every question with the hash of its context, and explains a conflict by a diverged one.</summary>
     private AckDetail DetailOf(int agentIndex, TrinaryState state)
     {
-        string context = blueprint.ContextHashOf(agentIndex);
+        string context = _blueprint.ContextHashOf(agentIndex);
         if (state != TrinaryState.Conflict) return new AckDetail($"\"{context}\"", null);
         return new AckDetail(null, new ConflictDetail { Type = ConflictType.ContextDivergence, ContextHash = context, DivergenceDepth = 1 });
     }
 
     private async Task SendHeartbeatsAsync()
     {
-        while (await heartbeatTimer.WaitForNextTickAsync().ConfigureAwait(false)) SendSlice();
+        while (await _heartbeatTimer.WaitForNextTickAsync().ConfigureAwait(false)) SendSlice();
     }
 
     private void SendSlice()
     {
-        sectorsOwed += agentsOfSector.Length * (SliceEvery / HeartbeatEvery);
-        for (; sectorsOwed >= 1; sectorsOwed--)
+        _sectorsOwed += _agentsOfSector.Length * (SliceEvery / HeartbeatEvery);
+        for (; _sectorsOwed >= 1; _sectorsOwed--)
         {
-            int[] agents = agentsOfSector[nextSector];
-            nextSector = (nextSector + 1) % agentsOfSector.Length;
+            int[] agents = _agentsOfSector[_nextSector];
+            _nextSector = (_nextSector + 1) % _agentsOfSector.Length;
             SendHeartbeats(agents);
         }
     }
 
     private void SendHeartbeats(int[] agents)
     {
-        Instant now = host.Clock.Now;
+        Instant now = _host.Clock.Now;
         AgentHeartbeat[] beats = new AgentHeartbeat[agents.Length];
-        int sector = host.Mesh.Places[agents[0]].Cluster.Sector;
-        lock (locks[sector])
+        int sector = _host.Mesh.Places[agents[0]].Cluster.Sector;
+        lock (_locks[sector])
         {
             for (int i = 0; i < agents.Length; i++)
             {
-                AgentPlace place = host.Mesh.Places[agents[i]];
+                AgentPlace place = _host.Mesh.Places[agents[i]];
                 beats[i] = new AgentHeartbeat
                 {
                     ClusterIndex = place.Cluster.Index,
                     Slot = place.Slot,
                     ReceivedAt = now,
-                    QueueDepth = map.Partition(sector).QueueDepth(map.LocalOf(place.Cluster, place.Slot), now),
-                    ContextHash = blueprint.ContextHashOf(agents[i]),
+                    QueueDepth = _map.Partition(sector).QueueDepth(_map.LocalOf(place.Cluster, place.Slot), now),
+                    ContextHash = _blueprint.ContextHashOf(agents[i]),
                 };
             }
         }
-        host.Post(host.LoopOf(sector), beats, beats.Length);
+        _host.Post(_host.LoopOf(sector), beats, beats.Length);
     }
 
     private readonly record struct PendingAck(Delivery Delivery, SendOutcome Outcome) : IDue

@@ -7,12 +7,12 @@ namespace Mesh30K.Cli.Fleet;
 /// <summary>A node with a simulated fleet in this process: the embedded default. Made started; disposed, everything has ended.</summary>
 internal sealed class SimulatedMesh : IAsyncDisposable
 {
-    private readonly SimulatedLink link;
+    private readonly SimulatedLink _link;
 
     private SimulatedMesh(MeshHost host, SimulatedLink link)
     {
         Host = host;
-        this.link = link;
+        _link = link;
     }
 
     public MeshHost Host { get; }
@@ -34,7 +34,7 @@ internal sealed class SimulatedMesh : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await link.DisposeAsync().ConfigureAwait(false);
+        await _link.DisposeAsync().ConfigureAwait(false);
         await Host.DisposeAsync().ConfigureAwait(false);
     }
 }

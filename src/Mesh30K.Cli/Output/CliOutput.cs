@@ -20,20 +20,20 @@ public sealed class CliOutput
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
-    private readonly CliContext context;
-    private readonly Lazy<IAnsiConsole> human;
-    private readonly Lazy<IAnsiConsole> progress;
+    private readonly CliContext _context;
+    private readonly Lazy<IAnsiConsole> _human;
+    private readonly Lazy<IAnsiConsole> _progress;
 
     public CliOutput(CliContext context, bool json, bool noColor, bool verbose)
     {
-        this.context = context;
+        _context = context;
         Json = json;
         Verbose = verbose;
         bool colourAllowed = !noColor && string.IsNullOrEmpty(context.Environment("NO_COLOR"))
             && !string.Equals(context.Environment("TERM"), "dumb", StringComparison.Ordinal);
         Colour = colourAllowed && context.OutIsTerminal && !json;
-        human = new(() => CreateConsole(context.Out, Colour));
-        progress = new(() => CreateConsole(context.Error, colourAllowed && context.ErrorIsTerminal));
+        _human = new(() => CreateConsole(context.Out, Colour));
+        _progress = new(() => CreateConsole(context.Error, colourAllowed && context.ErrorIsTerminal));
     }
 
     /// <summary>Whether the caller is a program: <c>--json</c>.</summary>
@@ -49,7 +49,7 @@ public sealed class CliOutput
     public bool ResultGiven { get; private set; }
 
     /// <summary>A console on stderr, for progress bars and live notes of verbs that take long.</summary>
-    public IAnsiConsole Progress => progress.Value;
+    public IAnsiConsole Progress => _progress.Value;
 
     /// <summary>
     /// Gives the result of the verb: <paramref name="value"/> as one JSON object in snake_case (enums as snake_case strings), or what
@@ -62,12 +62,12 @@ public sealed class CliOutput
         ResultGiven = true;
         if (!Json)
         {
-            render(human.Value);
+            render(_human.Value);
             return;
         }
         string text = JsonSerializer.Serialize(value, value.GetType(), JsonOptions);
         if (text[0] != '{') throw new InvalidOperationException("a result is a JSON object, not " + typeof(T).Name);
-        context.Out.WriteLine(text);
+        _context.Out.WriteLine(text);
     }
 
     /// <summary>Like <see cref="Result{T}"/>, for people as plain text that is written as it is.</summary>
@@ -75,11 +75,11 @@ public sealed class CliOutput
         where T : notnull
     {
         if (Json) Result(value, static _ => { });
-        else Result(value, _ => context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
+        else Result(value, _ => _context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
     }
 
     /// <summary>One line on stderr.</summary>
-    public void Note(string line) => context.Error.WriteLine(line);
+    public void Note(string line) => _context.Error.WriteLine(line);
 
     /// <summary>One line on stderr when <c>--verbose</c> was given.</summary>
     public void Detail(string line)
@@ -109,7 +109,7 @@ public sealed class CliOutput
             Interactive = colour ? InteractionSupport.Detect : InteractionSupport.No,
             Out = new AnsiConsoleOutput(writer),
         });
-        console.Profile.Width = context.WidthColumns;
+        console.Profile.Width = _context.WidthColumns;
         return console;
     }
 

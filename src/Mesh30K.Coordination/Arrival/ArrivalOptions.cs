@@ -13,10 +13,10 @@ public sealed record ArrivalOptions
     public double DispatchMarginMs { get; init; } = 40;
 
     /// <summary>
-    /// The share of the reachable agents, in (0, 1], whose lead must fit before a chosen T; default 0.995. A larger share waits for
+    /// The share of the reachable agents, in (0, 1], whose lead must fit before a chosen T; default 0.98. A larger share waits for
     /// slower agents, a smaller one skips them.
     /// </summary>
-    public double TargetShare { get; init; } = 0.995;
+    public double TargetShare { get; init; } = 0.98;
 
     /// <summary>What is wrong with these options, or null.</summary>
     public string? Validate() =>

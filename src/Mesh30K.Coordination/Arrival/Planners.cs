@@ -1,4 +1,5 @@
 using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Arrival;
@@ -30,8 +31,8 @@ public interface IArrivalPlanner
     PlannerKind Kind { get; }
 
     /// <param name="payloadWeight">Complexity of the message, 1 for the standard payload (M 2.4).</param>
-    /// <param name="level">The wanted probability of being READY at T, for example 0.95.</param>
-    LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level);
+    /// <param name="budget">How often the agent may miss T.</param>
+    LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget);
 }
 
 /// <summary>The true law of an agent's delay, which only a simulation knows.</summary>
@@ -46,9 +47,11 @@ public sealed class LearnedPlanner : IArrivalPlanner
 {
     public PlannerKind Kind => PlannerKind.Learned;
 
-    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) => new(
-        agent.Estimator.LeadAt(0.5f, payloadWeight, agent.QueueDepth),
-        agent.Estimator.LeadAt(level, payloadWeight, agent.QueueDepth));
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
+    {
+        Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth);
+        return new(quantiles.Median, budget.LeadOf(quantiles));
+    }
 }
 
 /// <summary>
@@ -61,11 +64,11 @@ public sealed class SpecPlanner : IArrivalPlanner
 
     public PlannerKind Kind => PlannerKind.Spec;
 
-    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level)
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
-        double network = agent.Estimator.MedianNetworkMs;
-        double median = network / 2 + ImpedanceMath.SpecProcessingMs(agent.Class, payloadWeight, agent.QueueDepth);
-        double buffer = BufferSigmas * agent.Estimator.DriftCoefficient * (network / 2 + agent.Estimator.MedianServiceMs);
+        double oneWay = agent.Estimator.MedianNetworkMs;
+        double median = oneWay + ImpedanceMath.SpecProcessingMs(agent.Class, payloadWeight, agent.QueueDepth);
+        double buffer = BufferSigmas * agent.Estimator.DriftCoefficient * (oneWay + agent.Estimator.MedianServiceMs);
         return new((float)median, (float)(median + buffer));
     }
 }
@@ -75,18 +78,22 @@ public sealed class FireNowPlanner : IArrivalPlanner
 {
     public PlannerKind Kind => PlannerKind.FireNow;
 
-    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) =>
-        new(agent.Estimator.LeadAt(0.5f, payloadWeight, agent.QueueDepth), 0);
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget) =>
+        new(agent.Estimator.For(payloadWeight, agent.QueueDepth).Median, 0);
 }
 
-/// <summary>Leads from the true law.</summary>
+/// <summary>Leads from the true law, under the same budget of misses.</summary>
 public sealed class OraclePlanner(IArrivalOracle oracle) : IArrivalPlanner
 {
     public PlannerKind Kind => PlannerKind.Oracle;
 
-    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, float level) => new(
-        oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.5f),
-        oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, level));
+    public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
+    {
+        float median = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.5f);
+        float lead95 = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.95f);
+        float miss = budget.MissOf(MissBudget.TailScaleMs(median, lead95));
+        return new(median, oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 1 - miss));
+    }
 }
 
 /// <summary>The planners that a mesh offers. Immutable.</summary>

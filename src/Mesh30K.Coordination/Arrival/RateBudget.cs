@@ -1,3 +1,4 @@
+using Mesh30K.Coordination.Time;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Arrival;
@@ -10,6 +11,9 @@ namespace Mesh30K.Coordination.Arrival;
 /// <param name="SendsPerSecond">The limit of the whole group, above 0.</param>
 public sealed record RateBudget(string Name, double SendsPerSecond)
 {
+    /// <summary>What is wrong with this budget, or null.</summary>
+    public string? Validate() => SendsPerSecond is > 0 and < double.PositiveInfinity ? null : $"sends per second must be above 0, was {SendsPerSecond}";
+
     /// <summary>
     /// The part of one cluster: its members' share of the rate. <paramref name="rank"/> and <paramref name="clusters"/> (the cluster's
     /// number among those with members, and their count) stagger the clusters so that their sends interleave.
@@ -17,6 +21,7 @@ public sealed record RateBudget(string Name, double SendsPerSecond)
     /// </summary>
     public RateBudgetShare ShareOf(int members, int totalMembers, int rank, int clusters)
     {
+        Invariant.Check(Validate() is null);
         double perSecond = SendsPerSecond * members / totalMembers;
         double spacingMs = 1000 / perSecond;
         return new RateBudgetShare(Name, spacingMs, spacingMs * rank / clusters);
@@ -31,53 +36,133 @@ public sealed record RateBudgetShare(string Name, double SpacingMs, double Phase
 /// <summary>
 /// Spreads the sends of a cluster's bound members under their budget, as late as possible, none after its latest time.
 /// Two passes over the members in order of latest time: forward, earliest deadline first, drops the members that find no place (all sends
-/// cost the same, so this keeps as many as can be kept); backward, each kept member moves as late as its own latest time and
-/// the next one's place allow.
+/// cost the same and each place is the earliest left, so this keeps as many as can be kept); backward, each kept member moves as late as
+/// its own latest time and the next one's place allow. Places of earlier operations stay taken; those between them are used.
+/// A planner that sends at once has no latest time of its own: its members keep the places of the forward pass.
 /// </summary>
 public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
 {
+    /// <summary>Passes over several budgets in which a member may still move; after them the one that would have to move is skipped.</summary>
+    private const int MovingPassesMax = 8;
+
     private readonly int[] order = new int[memberSlots.Length];
-    private readonly long[] latest = new long[memberSlots.Length];
-    private readonly int[] kept = new int[memberSlots.Length];
-    private long freeAtTicks = long.MinValue;
+    private readonly long[] due = new long[memberSlots.Length];
+    private readonly long[] place = new long[memberSlots.Length];
+    private readonly long spacing = (long)Math.Min(1L << 60, Math.Ceiling(share.SpacingMs * Instant.TicksPerMs));
+
+    /// <summary>Places of operations planned before that still bind, in order. Bound: the members times the operations that a lead keeps open.</summary>
+    private readonly List<long> taken = [];
 
     public RateBudgetShare Share { get; } = share;
 
-    /// <summary>Moves the planned times of this budget's scheduled members; members without a place become skips with <see cref="SkipReason.RateBudget"/>.</summary>
-    /// <param name="lines">The cluster's lines, planned without the budget: the planned time is the latest time.</param>
-    /// <param name="latestTicks">For planners that send at once: how far a send may move back, at least its planned time.</param>
-    public void Spread(SlipLine[] lines, Instant now, long latestTicks = 0)
+    /// <summary>Spreads under this budget alone; see <see cref="SpreadAll"/>.</summary>
+    public void Spread(SlipLine[] lines, Instant now, long latestTicks = 0) => SpreadAll([this], lines, now, latestTicks);
+
+    /// <summary>
+    /// Moves the planned times of the budgets' scheduled members; members without a place become skips with
+    /// <see cref="SkipReason.RateBudget"/>, their line's lead then says how long before T they would have had to be planned. A member of
+    /// several budgets may be moved by one so that another no longer holds: members move in one direction only, so repeating settles.
+    /// </summary>
+    /// <param name="lines">The cluster's lines, planned without the budgets: the planned time is the latest time.</param>
+    /// <param name="latestTicks">For planners that send at once: how far a send may move back; else 0.</param>
+    public static void SpreadAll(ReadOnlySpan<RateBudgetPlanner> budgets, SlipLine[] lines, Instant now, long latestTicks)
+    {
+        foreach (RateBudgetPlanner budget in budgets) budget.Forget(now);
+        bool changed = true;
+        for (int pass = 1; changed; pass++)
+        {
+            changed = false;
+            foreach (RateBudgetPlanner budget in budgets) changed |= budget.Pass(lines, now, latestTicks, pass <= MovingPassesMax);
+            if (budgets.Length == 1) break;
+        }
+        foreach (RateBudgetPlanner budget in budgets) budget.Keep(lines);
+    }
+
+    private bool Pass(SlipLine[] lines, Instant now, long latestTicks, bool mayMove)
     {
         int n = 0;
         foreach (int slot in memberSlots)
         {
             if (lines[slot].Outcome != AgentOutcome.InTransit) continue;
             order[n] = slot;
-            latest[n++] = Math.Max(lines[slot].PlannedAtTicks, latestTicks);
+            due[n++] = lines[slot].PlannedAtTicks;
         }
-        Array.Sort(latest, order, 0, n);
-
-        long spacing = (long)Math.Ceiling(Share.SpacingMs * Instant.TicksPerMs);
-        long at = Math.Max(now.PlusMs(Share.PhaseMs).Ticks, freeAtTicks);
-        int k = 0;
+        Array.Sort(due, order, 0, n);
+        bool atOnce = latestTicks > 0;
+        bool changed = false;
+        long at = now.PlusMs(Share.PhaseMs).Ticks;
+        int kept = 0;
+        int next = 0;
         for (int i = 0; i < n; i++)
         {
-            if (at > latest[i])
+            at = FirstFree(atOnce ? Math.Max(at, due[i]) : at, ref next);
+            if (at > (atOnce ? latestTicks : due[i]))
             {
-                lines[order[i]].LeadMs += (float)((at - latest[i]) / (double)Instant.TicksPerMs);
+                lines[order[i]].LeadMs += (float)((at - now.Ticks) / (double)Instant.TicksPerMs);
                 ArrivalPlan.Skip(ref lines[order[i]], SkipReason.RateBudget);
+                changed = true;
                 continue;
             }
-            kept[k++] = i;
+            place[kept] = at;
+            due[kept] = due[i];
+            order[kept++] = order[i];
             at += spacing;
         }
-        long next = long.MaxValue;
-        for (int i = k - 1; i >= 0; i--)
+        if (!atOnce) MoveBack(kept);
+        for (int i = 0; i < kept; i++)
         {
-            long place = Math.Min(latest[kept[i]], next == long.MaxValue ? next : next - spacing);
-            lines[order[kept[i]]].PlannedAtTicks = place;
-            next = place;
+            ref SlipLine line = ref lines[order[i]];
+            if (line.PlannedAtTicks == place[i]) continue;
+            changed = true;
+            if (mayMove) line.PlannedAtTicks = place[i];
+            else ArrivalPlan.Skip(ref line, SkipReason.RateBudget);
         }
-        if (k > 0) freeAtTicks = Math.Max(freeAtTicks, lines[order[kept[k - 1]]].PlannedAtTicks + spacing);
+        return changed;
+    }
+
+    /// <summary>Each place is free already, so none moves before where the forward pass put it.</summary>
+    private void MoveBack(int kept)
+    {
+        int before = taken.Count - 1;
+        long limit = long.MaxValue;
+        for (int i = kept - 1; i >= 0; i--)
+        {
+            place[i] = LastFree(Math.Min(due[i], limit), ref before);
+            limit = place[i] - spacing;
+        }
+    }
+
+    private long FirstFree(long at, ref int next)
+    {
+        while (true)
+        {
+            while (next < taken.Count && taken[next] <= at - spacing) next++;
+            if (next == taken.Count || taken[next] >= at + spacing) return at;
+            at = taken[next] + spacing;
+        }
+    }
+
+    private long LastFree(long at, ref int before)
+    {
+        while (true)
+        {
+            while (before >= 0 && taken[before] >= at + spacing) before--;
+            if (before < 0 || taken[before] <= at - spacing) return at;
+            at = taken[before] - spacing;
+        }
+    }
+
+    private void Forget(Instant now)
+    {
+        int past = 0;
+        while (past < taken.Count && taken[past] <= now.Ticks - spacing) past++;
+        taken.RemoveRange(0, past);
+    }
+
+    private void Keep(SlipLine[] lines)
+    {
+        foreach (int slot in memberSlots)
+            if (lines[slot].Outcome == AgentOutcome.InTransit) taken.Add(lines[slot].PlannedAtTicks);
+        taken.Sort();
     }
 }

@@ -5,15 +5,33 @@ namespace Mesh30K.Coordination.Cascades;
 /// <summary>Which of a cluster's agents an order is for. Pure; the sample depends on the operation's handle only, so it can be replayed.</summary>
 public static class AgentSelection
 {
-    /// <summary>Marks the selected slots; returns how many there are. <paramref name="agents"/> may hold empty places.</summary>
+    /// <summary>
+    /// Marks the selected slots; returns how many there are. <paramref name="agents"/> may hold empty places. A sample is drawn from the
+    /// agents that take work: whoever asks for three wants three to be sent to.
+    /// </summary>
     public static int Mark(OperationOrder order, int clusterIndex, ReadOnlySpan<AgentRecord?> agents, Span<bool> selected)
+    {
+        int count = MarkMatching(order, clusterIndex, agents, selected);
+        if (order.Quota is not { } quota || quota >= count) return count;
+        KeepSample(order.Handle, clusterIndex, quota, selected[..agents.Length]);
+        return quota;
+    }
+
+    /// <summary>How many agents of a cluster an order is for, before a sample is drawn.</summary>
+    public static int Count(OperationOrder order, int clusterIndex, ReadOnlySpan<AgentRecord?> agents)
+    {
+        Span<bool> selected = stackalloc bool[agents.Length];
+        return MarkMatching(order, clusterIndex, agents, selected);
+    }
+
+    private static int MarkMatching(OperationOrder order, int clusterIndex, ReadOnlySpan<AgentRecord?> agents, Span<bool> selected)
     {
         Selector selector = order.Selector;
         selected[..agents.Length].Clear();
         if (selector.Scope == SelectorScope.Agents)
         {
             foreach (Topology.AgentPlace place in selector.Places)
-                if (place.Cluster.Index == clusterIndex) selected[place.Slot] = true;
+                if (place.Cluster.Index == clusterIndex && (uint)place.Slot < (uint)agents.Length) selected[place.Slot] = true;
         }
         else
         {
@@ -26,13 +44,9 @@ public static class AgentSelection
             AgentRecord? agent = agents[i];
             selected[i] &= agent is not null
                 && (selector.Class is null || agent.Class == selector.Class)
-                && (selector.Capability is null || agent.Has(selector.Capability));
+                && (selector.Capability is null || agent.Has(selector.Capability))
+                && (order.Quota is null || agent.CanTakeWork);
             if (selected[i]) count++;
-        }
-        if (order.Quota is { } quota && quota < count)
-        {
-            KeepSample(order.Handle, clusterIndex, quota, selected[..agents.Length]);
-            return quota;
         }
         return count;
     }

@@ -11,7 +11,7 @@ internal static class AgentSnapshot
     /// <summary>The agent as the registry shows it, and what planning reads prepared: its confidence and whether it is degraded.</summary>
     public static AgentImpedance Take(AgentRecord agent, ClusterAddress cluster, Instant now)
     {
-        double latency = agent.Estimator.MedianNetworkMs;
+        double latency = 2 * agent.Estimator.MedianNetworkMs;
         double processing = agent.Estimator.MedianServiceMs;
         double reliability = agent.Reliability.Rate(now);
         double drift = agent.Estimator.DriftCoefficient;

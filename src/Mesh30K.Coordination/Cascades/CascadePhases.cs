@@ -44,11 +44,13 @@ public static class CascadePhases
         List<PhasePlan> phases = [];
         foreach ((ImpedanceClass impedanceClass, double readyRate) in PriorityOrder)
         {
+            // The operator's own choice of a class narrows the cascade; it must not be widened again.
+            if (spec.Selector.Class is { } only && only != impedanceClass) continue;
             phases.Add(new PhasePlan(
                 impedanceClass.WireName(), spec.Selector with { Class = impedanceClass }, spec.Thresholds with { RequiredReadyRate = readyRate }));
         }
         // People take no part in an automatic cascade; they are listed, not forgotten.
-        phases.Add(new PhasePlan(
+        if (spec.Selector.Class is null or ImpedanceClass.Human) phases.Add(new PhasePlan(
             ImpedanceClass.Human.WireName(), spec.Selector with { Class = ImpedanceClass.Human }, spec.Thresholds, SkipReason.ClassNotInCascade));
         return [.. phases];
     }

@@ -70,6 +70,8 @@ public sealed class ClusterLead
     /// <summary>Takes an order: plans it, hands over the sends, and reports at once when there is nothing to wait for.</summary>
     public void Step(OperationOrder order, Instant now, Effects effects)
     {
+        // A bus may deliver twice; a second plan would send everything twice.
+        if (Find(order.Handle) is not null) return;
         Settle();
         DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, agents.Length);
         LeadGather gather = new(order, slip, now);
@@ -118,9 +120,11 @@ public sealed class ClusterLead
         }
 
         // total = received − sent; network = total − what the agent says it took; arrival = sent + network/2 + that (design section 5).
-        double totalMs = (ack.ReceivedAt.Ticks - releasedAt) / (double)Instant.TicksPerMs;
-        double agentMs = ack.ProcessingMs + ack.QueueWaitMs;
-        double networkMs = Math.Max(0, totalMs - agentMs);
+        // What an agent says it took is a claim: it cannot have been ready before the send or after its own ack.
+        double totalMs = Math.Max(0, (ack.ReceivedAt.Ticks - releasedAt) / (double)Instant.TicksPerMs);
+        double serviceMs = Within(ack.ProcessingMs, totalMs);
+        double agentMs = serviceMs + Within(ack.QueueWaitMs, totalMs - serviceMs);
+        double networkMs = totalMs - agentMs;
         double arrivalMs = networkMs / 2 + agentMs;
         line.OffsetMs = (float)((releasedAt - gather.Slip.Target.Ticks) / (double)Instant.TicksPerMs + arrivalMs);
 
@@ -130,19 +134,21 @@ public sealed class ClusterLead
         if (!wasOpen) Counters.LateAcks++;
         agent.QueueDepth = ack.QueueDepth;
         agent.Dirty = true;
-        observations.Add(new Observation(ack.Slot, (float)networkMs, ack.ProcessingMs, gather.Slip.PayloadWeight, wasOpen, now));
+        observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
 
-    /// <summary>Takes one heartbeat.</summary>
-    public void Step(in AgentHeartbeat heartbeat)
+    /// <summary>Takes one heartbeat. Returns true when it brought an agent back that was offline.</summary>
+    public bool Step(in AgentHeartbeat heartbeat)
     {
-        if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return;
+        if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return false;
         agent.LastHeartbeatAt = heartbeat.ReceivedAt;
         agent.QueueDepth = heartbeat.QueueDepth;
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
-        if (agent.State == OperationalState.Offline) agent.State = OperationalState.Active;
         agent.Dirty = true;
+        if (agent.State != OperationalState.Offline) return false;
+        agent.State = OperationalState.Active;
+        return true;
     }
 
     /// <summary>The gathering's time is up: what is in transit is reported as TRANSIT.</summary>
@@ -170,7 +176,7 @@ public sealed class ClusterLead
         Invariant.Check(planner is not null);
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
-        float level = order.Spec.LeadLevel;
+        MissBudget budget = new(order.Spec.LeadLevel, order.MissPerMs);
         IReadOnlyList<string>? required = order.Spec.RequiredCapabilities is { Count: > 0 } some ? some : null;
         for (int i = 0; i < lines.Length; i++)
         {
@@ -184,12 +190,16 @@ public sealed class ClusterLead
                 ArrivalPlan.Skip(ref line, refusal);
                 continue;
             }
-            LeadEstimate estimate = planner.Estimate(agent, now, weight, level);
+            LeadEstimate estimate = planner.Estimate(agent, now, weight, budget);
             ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
         }
-        long latest = order.Spec.Planner == PlannerKind.FireNow ? order.GatherUntil.Ticks : 0;
-        foreach (RateBudgetPlanner budget in budgets) budget.Spread(lines, now, latest);
+        if (budgets.Length == 0) return;
+        long latest = order.Spec.Planner == PlannerKind.FireNow ? Math.Min(order.GatherUntil.Ticks, order.ExpiresAt.Ticks) : 0;
+        RateBudgetPlanner.SpreadAll(budgets, lines, now, latest);
     }
+
+    /// <summary>The claim between 0 and the limit; 0 when it is not a number.</summary>
+    private static double Within(float claimMs, double limitMs) => claimMs > 0 ? Math.Min(claimMs, limitMs) : 0;
 
     private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string>? required)
     {
@@ -205,9 +215,10 @@ public sealed class ClusterLead
     {
         open--;
         // An agent that did not answer in time counts against its reliability now; its late ack, should one come, teaches its delay only.
+        // One whose send was never released was not asked: that is no failure of the agent.
         SlipLine[] lines = gather.Slip.Lines;
         for (int i = 0; gather.InTransit > 0 && i < lines.Length; i++)
-            if (lines[i].Outcome == AgentOutcome.InTransit) agents[i]!.Reliability.Record(false, now);
+            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) != 0) agents[i]!.Reliability.Record(false, now);
         Report(gather, now, effects);
     }
 

@@ -43,6 +43,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
         {
             ready++;
             if (line.OffsetMs <= 0) readyByTarget++;
+            if (Order.Spec.CollectAnswers && ack.Detail?.Result is { } result) (answers ??= []).Add(new AgentAnswer(agent.Id, result));
         }
         else
         {
@@ -50,7 +51,6 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
             if (ack.Detail?.Conflict is { } detail) (conflicts ??= [])[ack.Slot] = detail;
         }
         if (Math.Abs(line.OffsetMs) <= Order.Spec.WindowMs) windowHits++;
-        if (Order.Spec.CollectAnswers && ack.Detail?.Result is { } result) (answers ??= []).Add(new AgentAnswer(agent.Id, result));
         return true;
     }
 
@@ -92,7 +92,10 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
             if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!);
         }
         Invariant.Check(a == acked && r == rostered);
-        return new ClusterReport(Order.Handle, Slip.Cluster, counts, offsets, errors, roster, answers?.ToArray() ?? [], confidence);
+        AgentAnswer[] given = answers?.ToArray() ?? [];
+        // Kept for late acks from here on; what it gathered has gone up.
+        (answers, conflicts) = (null, null);
+        return new ClusterReport(Order.Handle, Slip.Cluster, counts, offsets, errors, roster, given, confidence);
     }
 
     /// <summary>arrival − predicted = (T + offset) − (released + median), so this is T − released − median in ms.</summary>

@@ -94,6 +94,7 @@ public sealed class MeshAssembly
             units[s] = new SectorUnit(s, shape, leads, scratchOf(s));
         }
         Orchestrator orchestrator = new(shape, planners, settings.Arrival, settings.Orchestrator);
+        foreach (SectorUnit unit in units) orchestrator.Take(unit.Summarise());
         return new MeshAssembly(settings, orchestrator, units, places, placement);
     }
 

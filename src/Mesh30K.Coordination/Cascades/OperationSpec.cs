@@ -105,16 +105,13 @@ public sealed record OperationSpec
     public PlannerKind Planner { get; init; } = PlannerKind.Learned;
 
     /// <summary>
-    /// The wanted probability that an agent is READY at T, in [0.5, 1). Default 0.98: losses and conflicts take their part, so aiming at
-    /// the required 0.95 itself would miss it half of the time.
+    /// The wanted share of the agents READY at T, in [0.5, 1). Default 0.97: losses, conflicts and errors of estimation take their part, so
+    /// aiming at the required 0.95 itself would miss it half of the time. How it is divided among the agents: <see cref="MissBudget"/>.
     /// </summary>
-    public float LeadLevel { get; init; } = 0.98f;
+    public float LeadLevel { get; init; } = 0.97f;
 
-    /// <summary>Bring the agents' answers back (at most <see cref="AnswersMax"/>).</summary>
+    /// <summary>Bring the agents' answers back (at most <see cref="GatherReport.AnswersMax"/>).</summary>
     public bool CollectAnswers { get; init; }
-
-    /// <summary>More answers than this are counted but not kept (policy: keep the first).</summary>
-    public const int AnswersMax = 1_000;
 
     /// <summary>What is wrong with this operation, or null.</summary>
     public string? Validate() =>
@@ -126,6 +123,8 @@ public sealed record OperationSpec
         : !(PayloadWeight is >= 0 and <= 1_000) ? $"payload_weight must be between 0 and 1000, was {PayloadWeight}"
         : !(LeadLevel is >= 0.5f and < 1) ? $"lead_level must be at least 0.5 and below 1, was {LeadLevel}"
         : Selector.SampleSize is <= 0 ? $"sample must be at least 1, was {Selector.SampleSize}"
+        : Stages.FirstOrDefault(s => s.SampleSize is <= 0) is { } stage ? $"sample must be at least 1, was {stage.SampleSize}"
+        : Cascade == CascadeStrategy.PriorityFirst && Selector.SampleSize is not null ? "a priority-first cascade takes whole classes; leave sample out"
         : Strategy == RoutingStrategy.Pipeline && Stages.Count == 0 ? "a pipeline needs at least one stage"
         : Strategy != RoutingStrategy.Pipeline && Stages.Count > 0 ? "stages belong to the strategy pipeline"
         : Strategy == RoutingStrategy.Direct && Selector.Scope != SelectorScope.Agents ? "the strategy direct needs the ids of the agents"

@@ -63,7 +63,7 @@ public sealed class Orchestrator
         string? wrong = spec.Validate()
             ?? (planners.Find(spec.Planner) is null ? "the planner oracle exists in simulations only; use learned, spec or fire-now" : null)
             ?? spec.Stages.Append(spec.Selector).Select(WrongWith).FirstOrDefault(w => w is not null)
-            ?? (queue.Count >= options.QueuedMax ? $"{queue.Count} operations are waiting already; try again later" : null);
+            ?? (running >= options.ConcurrentMax && queue.Count >= options.QueuedMax ? $"{queue.Count} operations are waiting already; try again later" : null);
         if (wrong is not null) return new(0, wrong);
 
         RunningOperation operation = new(nextNumber++, id, spec, CascadePhases.Of(spec), now);
@@ -78,11 +78,14 @@ public sealed class Orchestrator
         switch (body)
         {
             case SectorReport report: Step(report, now, effects); break;
-            case SectorSummary summary: targets.Take(summary); break;
+            case SectorSummary summary: Take(summary); break;
             case Confirmation confirmation: Step(confirmation, now, effects); break;
             default: throw new InvariantException($"the orchestrator takes no {body.GetType().Name}");
         }
     }
+
+    /// <summary>Takes what a sector says of its agents.</summary>
+    public void Take(SectorSummary summary) => targets.Take(summary);
 
     /// <summary>Time is up for a gathering or a confirmation round.</summary>
     public void Step(in TimerRequest fired, Instant now, Effects effects)
@@ -162,16 +165,21 @@ public sealed class Orchestrator
         {
             Handle = handle,
             OperationId = operation.Id,
-            Spec = broadcast ? spec with { Planner = PlannerKind.FireNow } : spec,
+            Spec = broadcast ? spec with { Planner = PlannerKind.FireNow }
+                : spec.Strategy == RoutingStrategy.Pipeline ? spec with { CollectAnswers = true }
+                : spec,
             Selector = phase.Selector,
             Payload = operation.Payload,
             Target = target,
             GatherUntil = broadcast ? now.PlusMs(spec.TimeoutMs) : target.PlusMs(spec.WindowMs),
             ExpiresAt = operation.ExpiresAt,
             SkipAllAs = phase.SkipAllAs,
+            MissPerMs = targets.MissPerMs(spec, phase.Selector),
         };
         int[] matching = new int[shape.Sectors];
         for (int s = 0; s < matching.Length; s++) matching[s] = targets.Matching(s, phase.Selector);
+        if (phase.Selector.Scope == SelectorScope.Cluster)
+            matching[phase.Selector.Sector] = Math.Min(matching[phase.Selector.Sector], shape.AgentsPerCluster);
         int[]? quota = phase.Selector.SampleSize is { } sample ? AgentSelection.Divide(sample, matching, handle) : null;
 
         PhaseGather gather = new(order, now, quota ?? matching);

@@ -1,5 +1,5 @@
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Cascades;
@@ -42,45 +42,8 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
         reports.Sort(static (a, b) => a.Sector.CompareTo(b.Sector));
         GatherReportBuilder builder = new();
         foreach (SectorReport report in reports) builder.Add(report.Report);
-        foreach (int sector in waiting) builder.AddTransit(agentsOfSector[sector]);
+        foreach (int sector in waiting) builder.AddSilent(agentsOfSector[sector], Order.SkipAllAs);
         return builder.Build();
-    }
-}
-
-/// <summary>Merges reports of disjoint parts.</summary>
-internal sealed class GatherReportBuilder
-{
-    private readonly Sketch arrivals = new();
-    private readonly Sketch errors = new();
-    private readonly List<RosterEntry> roster = [];
-    private readonly List<AgentAnswer> answers = [];
-    private GatherCounts counts;
-    private double confidence;
-
-    public void Add(GatherReport report)
-    {
-        counts.Add(report.Counts);
-        arrivals.Merge(report.Arrivals);
-        errors.Merge(report.PredictionErrors);
-        roster.AddRange(report.Roster);
-        answers.AddRange(report.Answers.Take(OperationSpec.AnswersMax - answers.Count));
-        confidence += report.ConfidenceSum;
-    }
-
-    public void AddTransit(int agents) => counts.Transit += agents;
-
-    public GatherReport Build()
-    {
-        Invariant.Check(arrivals.Count == counts.Ready + counts.Conflict);
-        return new()
-        {
-            Counts = counts,
-            Arrivals = arrivals.ToSparse(),
-            PredictionErrors = errors.ToSparse(),
-            Roster = roster,
-            Answers = answers,
-            ConfidenceSum = confidence,
-        };
     }
 }
 
@@ -88,7 +51,7 @@ internal sealed class GatherReportBuilder
 internal sealed class RunningOperation(long number, MessageId id, OperationSpec spec, PhasePlan[] phases, Instant submittedAt)
 {
     private readonly List<PhaseResult> results = [];
-    private Instant target;
+    private Instant? target;
 
     public long Number { get; } = number;
 
@@ -133,7 +96,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
         results.Add(result);
         SectorsReached = Math.Max(SectorsReached, gather.Reports.Count);
         ClustersReached = Math.Max(ClustersReached, gather.Reports.Sum(r => r.Clusters));
-        target = gather.Order.Target;
+        if (gather.Order.SkipAllAs == SkipReason.None) target = gather.Order.Target;
         if (report.Answers.Count > 0) Payload = report.Answers[0].Result;
         PhaseIndex++;
         Gather = null;
@@ -158,7 +121,7 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
             Phases = results,
             SubmittedAt = submittedAt,
             EndedAt = now,
-            Target = results.Count == 0 ? submittedAt : target,
+            Target = target ?? submittedAt,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };

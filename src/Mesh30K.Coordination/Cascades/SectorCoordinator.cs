@@ -38,6 +38,8 @@ public sealed class SectorCoordinator
     /// <summary>Passes an order on to the clusters that it covers.</summary>
     public void Step(OperationOrder order, Effects effects)
     {
+        // A bus may deliver twice.
+        if (open.ContainsKey(order.Handle)) return;
         int first = Sector * shape.ClustersPerSector;
         int[]? quota = null;
         if (order.Quota is { } q)
@@ -53,7 +55,7 @@ public sealed class SectorCoordinator
             expected++;
             effects.Signals.Add(new Signal(RoleAddress.OfLead(Sector, c), quota is null ? order : order with { Quota = quota[c] }));
         }
-        Open gather = new(order, expected);
+        Open gather = new(order, expected, shape.ClustersPerSector, quota);
         if (expected == 0)
         {
             Report(gather, effects);
@@ -66,7 +68,8 @@ public sealed class SectorCoordinator
     /// <summary>Takes a lead's report; the last one completes the sector's.</summary>
     public void Step(ClusterReport report, Effects effects)
     {
-        if (!open.TryGetValue(report.Handle, out Open? gather)) return;
+        if (!open.TryGetValue(report.Handle, out Open? gather) || gather.Reported[report.Cluster.Cluster]) return;
+        gather.Reported[report.Cluster.Cluster] = true;
         gather.Reports.Add(report);
         if (gather.Reports.Count == gather.Expected) Report(gather, effects);
     }
@@ -125,7 +128,8 @@ public sealed class SectorCoordinator
             answers.AddRange(report.Answers);
             confidence += report.ConfidenceSum;
         }
-        counts.Transit += Unreported(gather);
+        if (gather.Order.SkipAllAs == Arrival.SkipReason.None) counts.Transit += Unreported(gather);
+        else counts.Skipped += Unreported(gather);
         Invariant.Check(scratch.Arrivals.Count == counts.Ready + counts.Conflict);
         GatherReport merged = new()
         {
@@ -146,14 +150,21 @@ public sealed class SectorCoordinator
         int agents = 0;
         for (int c = 0; c < shape.ClustersPerSector; c++)
         {
-            ClusterAddress address = ClusterAddress.Of(shape, Sector * shape.ClustersPerSector + c);
-            if (!gather.Reports.Exists(r => r.Cluster.Index == address.Index)) agents += matching(address, gather.Order);
+            if (gather.Reported[c]) continue;
+            int selected = matching(ClusterAddress.Of(shape, Sector * shape.ClustersPerSector + c), gather.Order);
+            agents += gather.Quota is { } quota ? Math.Min(quota[c], selected) : selected;
         }
         return agents;
     }
 
-    private sealed class Open(OperationOrder order, int expected)
+    private sealed class Open(OperationOrder order, int expected, int clusters, int[]? quota)
     {
+        /// <summary>Per cluster, whether its report came.</summary>
+        public bool[] Reported { get; } = new bool[clusters];
+
+        /// <summary>Per cluster, how many agents it was to pick; null when the operation does not sample.</summary>
+        public int[]? Quota { get; } = quota;
+
         public OperationOrder Order { get; } = order;
 
         public int Expected { get; } = expected;

@@ -1,5 +1,7 @@
 using Mesh30K.Coordination.Gathering;
+using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
@@ -23,7 +25,7 @@ public sealed class SectorUnit
     private readonly ClusterLead[] leads;
     private readonly SectorCoordinator coordinator;
     private readonly SectorScratch scratch;
-    private SortedDictionary<string, int>? capabilities;
+    private SortedDictionary<string, int[]>? capabilities;
     private bool summaryDue = true;
 
     /// <param name="scratch">Shared by the sectors of one event loop.</param>
@@ -56,7 +58,12 @@ public sealed class SectorUnit
     {
         if (to.Kind == RoleKind.Lead)
         {
-            if (body is OperationOrder order) leads[to.Cluster].Step(order, now, effects);
+            if (body is OperationOrder order)
+            {
+                // The lead learns before it plans, so that nothing would be left to show that the summary is stale.
+                summaryDue |= leads[to.Cluster].HasUnsettled;
+                leads[to.Cluster].Step(order, now, effects);
+            }
             else if (body is Preparation preparation)
                 effects.Signals.Add(new Signal(RoleAddress.OfSector(Sector), new Confirmation(preparation.Handle, Sector, to.Cluster, 1)));
             else throw new InvariantException($"a lead takes no {body.GetType().Name}");
@@ -80,7 +87,12 @@ public sealed class SectorUnit
     }
 
     /// <summary>Delivers one heartbeat to its lead.</summary>
-    public void Step(in AgentHeartbeat heartbeat, int cluster) => leads[cluster].Step(heartbeat);
+    public void Step(in AgentHeartbeat heartbeat, int cluster)
+    {
+        if (!leads[cluster].Step(heartbeat)) return;
+        capabilities = null;
+        summaryDue = HasUnsettled = true;
+    }
 
     /// <summary>Delivers a timer.</summary>
     public void Step(in TimerRequest fired, Instant now, Effects effects)
@@ -132,22 +144,14 @@ public sealed class SectorUnit
         }
     }
 
-    private int Matching(ClusterAddress address, OperationOrder order)
-    {
-        if (!order.Selector.CoversCluster(address)) return 0;
-        int count = 0;
-        foreach (AgentRecord? agent in leads[address.Cluster].Agents)
-        {
-            if (agent is null) continue;
-            Selector s = order.Selector;
-            if ((s.Class is null || agent.Class == s.Class) && (s.Capability is null || agent.Has(s.Capability))) count++;
-        }
-        return count;
-    }
+    private int Matching(ClusterAddress address, OperationOrder order) =>
+        order.Selector.CoversCluster(address) ? AgentSelection.Count(order, address.Index, leads[address.Cluster].Agents) : 0;
 
-    private SectorSummary Summarise()
+    /// <summary>How late the sector's agents are now. A new mesh gives these to its orchestrator, so that it knows of every sector before its first operation.</summary>
+    public SectorSummary Summarise()
     {
         int[] eligible = new int[ImpedanceClasses.Count];
+        double[] tailScales = new double[ImpedanceClasses.Count];
         capabilities ??= CountCapabilities();
         foreach (ClusterLead lead in leads)
         {
@@ -156,20 +160,26 @@ public sealed class SectorUnit
                 if (agent is null || !agent.CanTakeWork) continue;
                 int c = (int)agent.Class;
                 eligible[c]++;
-                scratch.Leads[c].Add(agent.Estimator.TailMs);
-                scratch.Medians[c].Add(agent.Estimator.MedianMs);
+                Quantiles quantiles = agent.Estimator.Prepared;
+                scratch.Leads[c].Add(quantiles.Lead);
+                scratch.Medians[c].Add(quantiles.Median);
+                tailScales[c] += MissBudget.TailScaleMs(quantiles.Median, quantiles.Lead);
             }
         }
-        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), eligible, capabilities);
+        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), tailScales, eligible, capabilities);
     }
 
-    private SortedDictionary<string, int> CountCapabilities()
+    private SortedDictionary<string, int[]> CountCapabilities()
     {
-        SortedDictionary<string, int> counts = new(StringComparer.Ordinal);
+        SortedDictionary<string, int[]> counts = new(StringComparer.Ordinal);
         foreach (ClusterLead lead in leads)
             foreach (AgentRecord? agent in lead.Agents)
                 if (agent is { CanTakeWork: true })
-                    foreach (string capability in agent.Capabilities) counts[capability] = counts.GetValueOrDefault(capability) + 1;
+                    foreach (string capability in agent.Capabilities)
+                    {
+                        if (!counts.TryGetValue(capability, out int[]? perClass)) counts.Add(capability, perClass = new int[ImpedanceClasses.Count]);
+                        perClass[(int)agent.Class]++;
+                    }
         return counts;
     }
 

@@ -27,6 +27,9 @@ public sealed record OperationOrder
 
     public required Instant ExpiresAt { get; init; }
 
+    /// <summary>How the misses are divided among the agents (<see cref="MissBudget"/>); 0 gives every agent the same share.</summary>
+    public float MissPerMs { get; init; }
+
     /// <summary>When set, nobody is sent to: every selected agent is listed as skipped for this reason.</summary>
     public SkipReason SkipAllAs { get; init; }
 
@@ -49,11 +52,12 @@ public sealed record ClusterReport(
 public sealed record SectorReport(long Handle, int Sector, int Clusters, GatherReport Report);
 
 /// <summary>How late a sector's agents tend to be, by class: what the orchestrator chooses T from.</summary>
-/// <param name="Leads">Per class, the leads in ms at the tail level of every agent that takes work.</param>
+/// <param name="Leads">Per class, the 0.95 quantiles in ms of every agent that takes work.</param>
 /// <param name="Medians">Per class, the predicted medians in ms.</param>
+/// <param name="TailScaleSumMs">Per class, the sum of the agents' tail scales (<see cref="MissBudget.TailScaleMs"/>).</param>
 /// <param name="Eligible">Agents that take work, per class.</param>
-/// <param name="Capabilities">Agents that take work, per capability.</param>
-public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketch[] Medians, int[] Eligible, IReadOnlyDictionary<string, int> Capabilities);
+/// <param name="Capabilities">Agents that take work, per capability and class.</param>
+public sealed record SectorSummary(int Sector, SparseSketch[] Leads, SparseSketch[] Medians, double[] TailScaleSumMs, int[] Eligible, IReadOnlyDictionary<string, int[]> Capabilities);
 
 /// <summary>One phase of an operation and its outcome.</summary>
 public sealed record PhaseResult(string Name, QuorumResult Quorum, GatherReport Report, double TargetInMs);
@@ -106,7 +110,7 @@ public sealed record OperationResult
 
     public required Instant EndedAt { get; init; }
 
-    /// <summary>T of the last phase.</summary>
+    /// <summary>T of the last phase that sent; the submission when none did.</summary>
     public required Instant Target { get; init; }
 
     public int SectorsReached { get; init; }

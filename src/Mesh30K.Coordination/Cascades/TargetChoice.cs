@@ -23,10 +23,12 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
     /// <summary>How many agents of a sector match a selector, as far as the summaries tell.</summary>
     public int Matching(int sector, Selector selector)
     {
-        if (summaries[sector] is not { } summary || !selector.CoversSector(sector)) return 0;
-        if (selector.Scope == SelectorScope.Agents) return selector.Places.Count(p => p.Cluster.Sector == sector);
-        int byClass = selector.Class is { } c ? summary.Eligible[(int)c] : summary.Eligible.Sum();
-        return selector.Capability is null ? byClass : Math.Min(byClass, summary.Capabilities.GetValueOrDefault(selector.Capability));
+        if (!selector.CoversSector(sector)) return 0;
+        if (selector.Scope == SelectorScope.Agents) return selector.Places.Where(p => p.Cluster.Sector == sector).Distinct().Count();
+        if (summaries[sector] is not { } summary) return 0;
+        int[]? perClass = selector.Capability is null ? summary.Eligible : summary.Capabilities.GetValueOrDefault(selector.Capability);
+        if (perClass is null) return 0;
+        return selector.Class is { } c ? perClass[(int)c] : perClass.Sum();
     }
 
     /// <summary>Milliseconds from now to T.</summary>
@@ -52,5 +54,33 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
             ? medians.QuantileUpTo(0.5, horizonMs)
             : leads.QuantileUpTo(options.TargetShare, limit) * scale + options.DispatchMarginMs;
         return Math.Clamp(chosen ?? horizonMs, 0, horizonMs);
+    }
+
+    /// <summary>
+    /// Miss probability per ms of tail scale for which the mean over the selected agents is 1 − level. Classes that no T of this operation can
+    /// reach are left out; 0 when nothing is known yet.
+    /// </summary>
+    public float MissPerMs(OperationSpec spec, Selector selector)
+    {
+        double scales = 0;
+        long agents = 0;
+        for (int c = 0; c < ImpedanceClasses.Count; c++)
+        {
+            if (selector.Class is { } only && (int)only != c) continue;
+            leads.Clear();
+            double sum = 0;
+            int count = 0;
+            for (int s = 0; s < summaries.Length; s++)
+            {
+                if (summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
+                leads.Merge(summary.Leads[c]);
+                sum += summary.TailScaleSumMs[c];
+                count += summary.Eligible[c];
+            }
+            if (count == 0 || leads.Quantile(0.5) > spec.TimeoutMs) continue;
+            scales += sum;
+            agents += count;
+        }
+        return scales > 0 ? (float)((1 - spec.LeadLevel) * agents / scales) : 0;
     }
 }

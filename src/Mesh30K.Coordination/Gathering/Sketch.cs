@@ -42,24 +42,14 @@ public sealed class Sketch
     }
 
     /// <summary>The smallest value below which the given share lies, to 1%; 0 when empty.</summary>
-    public double Quantile(double share)
-    {
-        if (Count == 0) return 0;
-        long rank = Math.Clamp((long)Math.Ceiling(share * Count), 1, Count);
-        for (int b = lowest; b <= highest; b++)
-        {
-            rank -= bins[b];
-            if (rank <= 0) return ValueOf(b);
-        }
-        return ValueOf(highest);
-    }
+    public double Quantile(double share) => Count == 0 ? 0 : ValueAt(share, Count);
 
-    /// <summary>The quantile among the values at or below <paramref name="limit"/>; null when there are none.</summary>
+    /// <summary>The quantile among the values at or below <paramref name="limit"/>; null when there are none. Never above the limit.</summary>
     public double? QuantileUpTo(double share, double limit)
     {
         long within = 0;
         for (int b = lowest; b <= highest && ValueOf(b) <= limit; b++) within += bins[b];
-        return within == 0 ? null : Quantile(share * within / Count);
+        return within == 0 ? null : ValueAt(share, within);
     }
 
     /// <summary>How many values lie in (from, to], by the middle of their bins: for drawing.</summary>
@@ -90,6 +80,18 @@ public sealed class Sketch
             counts[i++] = bins[b];
         }
         return new SparseSketch(at, counts);
+    }
+
+    /// <summary>The quantile of the lowest <paramref name="of"/> values: the rank is clamped to them, since share · of rounds.</summary>
+    private double ValueAt(double share, long of)
+    {
+        long rank = Math.Clamp((long)Math.Ceiling(share * of), 1, of);
+        for (int b = lowest; b <= highest; b++)
+        {
+            rank -= bins[b];
+            if (rank <= 0) return ValueOf(b);
+        }
+        return ValueOf(highest);
     }
 
     private void AddBin(int bin, int count)

@@ -45,7 +45,8 @@ internal sealed class RegistryTable
         {
             RegistryCell? cell = Volatile.Read(ref _slots[slot].Cell);
             if (cell is null) return null;
-            if (_slots[slot].Hash == hash && string.Equals(cell.AgentId.Value, id.Value, StringComparison.Ordinal)) return cell;
+            if (_slots[slot].Hash == hash && !ReferenceEquals(cell, RegistryCell.Removed)
+                && string.Equals(_slots[slot].Id, id.Value, StringComparison.Ordinal)) return cell;
         }
     }
 
@@ -65,6 +66,7 @@ internal sealed class RegistryTable
         cell.OrderIndex = _used;
         Volatile.Write(ref _order[_used], cell);
         _slots[slot].Hash = cell.Hash;
+        _slots[slot].Id = cell.AgentId.Value;
         Volatile.Write(ref _slots[slot].Cell, cell);
         Volatile.Write(ref _used, _used + 1);
         Volatile.Write(ref _count, _count + 1);
@@ -117,12 +119,13 @@ internal sealed class RegistryTable
     }
 
     /// <summary>
-    /// The hash lies beside the reference, so that a reader passes other agents' slots without touching their cells. It is written once, before
-    /// the slot's first cell, and never changes: whoever sees the cell sees the hash.
+    /// Hash and id lie beside the reference, so that a reader passes other agents' slots without touching their cells and loads the id and the
+    /// cell at the same time. They are written once, before the slot's first cell, and never change: whoever sees the cell sees them.
     /// </summary>
     private struct Slot
     {
         public RegistryCell? Cell;
+        public string? Id;
         public int Hash;
     }
 }

@@ -34,7 +34,7 @@ public sealed record MeshShape(int Sectors, int ClustersPerSector, int AgentsPer
         : ClustersPerSector < 1 ? $"clusters per sector must be at least 1, was {ClustersPerSector}"
         : AgentsPerCluster < 1 ? $"agents per cluster must be at least 1, was {AgentsPerCluster}"
         : AgentsPerCluster > AgentsPerClusterMax ? $"agents per cluster must be at most {AgentsPerClusterMax}, was {AgentsPerCluster}"
-        : Capacity > CapacityMax ? $"the shape holds {Capacity} agents, more than {CapacityMax}"
+        : (Int128)Sectors * ClustersPerSector * AgentsPerCluster > CapacityMax ? $"the shape holds more than {CapacityMax} agents"
         : null;
 }
 

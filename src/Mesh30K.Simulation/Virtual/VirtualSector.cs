@@ -125,7 +125,7 @@ internal sealed class VirtualSector
         int cluster = slip.Cluster.Cluster;
         int local = firstLocal[cluster] + delivery.Slot;
         AgentRecord agent = unit.Leads[cluster].Agents[delivery.Slot]!;
-        LeadEstimate estimate = planner.Estimate(agent, Now, slip.PayloadWeight, PredictionScore.Level);
+        LeadEstimate estimate = planner.Estimate(agent, Now, slip.PayloadWeight, new MissBudget(PredictionScore.Level, 0));
         float predicted = planner.Kind == PlannerKind.FireNow ? estimate.MedianMs : estimate.LeadMs;
         float oracleMedian = fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, 0.5f);
         float oracleLead = fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, PredictionScore.Level);

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Doctor;
+using Mesh30K.Node.Api;
 
 namespace Mesh30K.Cli.Tests.Commands;
 
@@ -37,14 +39,26 @@ public sealed class DoctorCommandTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "file modes are a Unix matter");
         using TemporaryFolder folder = new();
-        Directory.CreateDirectory(Path.Combine(folder.FullName, ".mesh"));
-        string key = folder.Write(Path.Combine(".mesh", "operator.key"), "x");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(key, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        Assert.Equal(FindingStatus.Ok, MachineChecks.KeyFiles(Path.GetDirectoryName(key)!).Status);
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(key, UnixFileMode.UserRead | UnixFileMode.GroupRead);
+        NodeSettings node = FleetFile.DefaultFor(folder.FullName).Node;
+        _ = OperatorKey.LoadOrCreate(node.OperatorKeyFile);
+        Assert.Equal(FindingStatus.Ok, MachineChecks.KeyFiles(node).Status);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(node.OperatorKeyFile, UnixFileMode.UserRead | UnixFileMode.GroupRead);
         CommandLineRun run = await CommandLineRun.WithAsync(MeshCommandLine.Verbs(), folder.FullName, CancellationToken.None, "doctor", "--json");
         Assert.Equal(ExitCode.NotAchieved, run.Exit);
         Assert.Contains("chmod 600", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_damaged_operator_key_is_seen_before_the_node_starts()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "file modes are a Unix matter");
+        using TemporaryFolder folder = new();
+        NodeSettings node = FleetFile.DefaultFor(folder.FullName).Node;
+        _ = OperatorKey.LoadOrCreate(node.OperatorKeyFile);
+        File.WriteAllText(node.OperatorKeyFile, "x");
+        Finding finding = MachineChecks.KeyFiles(node);
+        Assert.Equal(FindingStatus.Fail, finding.Status);
+        Assert.Contains("damaged", finding.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

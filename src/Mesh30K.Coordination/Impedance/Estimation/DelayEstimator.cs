@@ -125,20 +125,28 @@ public sealed class DelayEstimator
     }
 
     /// <summary>
-    /// The lead in ms for a message of <paramref name="payloadWeight"/> behind <paramref name="queueDepth"/> pending ones: the prepared
-    /// quantile whose level is the least that is not below <paramref name="level"/> (at most the tail), with its service share scaled by
-    /// the class's slope, plus depth × median service time. Weight 1 and no queue cost one read.
+    /// The prepared quantiles for a message of <paramref name="payloadWeight"/> behind <paramref name="queueDepth"/> pending ones: the service
+    /// share scaled by the class's slope, plus depth × median service time. Weight 1 and no queue cost one read.
     /// </summary>
-    public float LeadAt(float level, float payloadWeight, int queueDepth)
+    public Quantiles For(float payloadWeight, int queueDepth)
     {
         Quantiles prepared = Prepared;
-        float lead = level <= 0.5f ? prepared.Median : level <= _pool.Options.LeadLevel ? prepared.Lead : prepared.Tail;
-        if (payloadWeight == 1f && queueDepth <= 0) return lead;
+        if (payloadWeight == 1f && queueDepth <= 0) return prepared;
         float service = MedianServiceMs;
         float sum = service + MedianNetworkMs;
         float share = sum > 0f ? service / sum : 0f;
-        lead *= 1f + (share * (_pool.WeightFactor(Clean(payloadWeight)) - 1f));
-        return lead + (Math.Max(0, queueDepth) * service);
+        float factor = 1f + (share * (_pool.WeightFactor(Clean(payloadWeight)) - 1f));
+        float wait = Math.Max(0, queueDepth) * service;
+        return new Quantiles((prepared.Median * factor) + wait, (prepared.Lead * factor) + wait, (prepared.Tail * factor) + wait);
+    }
+
+    /// <summary>
+    /// One lead out of <see cref="For"/>: the prepared quantile whose level is the least that is not below <paramref name="level"/> (at most the tail).
+    /// </summary>
+    public float LeadAt(float level, float payloadWeight, int queueDepth)
+    {
+        Quantiles quantiles = For(payloadWeight, queueDepth);
+        return level <= 0.5f ? quantiles.Median : level <= _pool.Options.LeadLevel ? quantiles.Lead : quantiles.Tail;
     }
 
     private static float Clean(float value) => value > 0f ? MathF.Min(value, QuantileHedge.ValueMax) : 0f;

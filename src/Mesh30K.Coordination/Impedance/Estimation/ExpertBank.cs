@@ -11,10 +11,10 @@ namespace Mesh30K.Coordination.Impedance.Estimation;
 /// 0     –         window of 100 (from outside) the law does not change
 /// 1     0.03      k × mean deviation, β 0.03   few samples, light tails
 /// 2     1/8       k × mean deviation, β 1/4    the spread changes (Jacobson 1988, RFC 6298, but with k for the level)
-/// 3     0.8       tracked                      the last value says most: level shifts, random walks
-/// 4     0.4       tracked                      correlated noise
-/// 5     0.12      tracked                      slow drift
-/// 6     0.02      tracked, quick               the tail changes
+/// 3     0.9       tracked                      the last value says most: level shifts, random walks
+/// 4     0.5       tracked                      correlated noise
+/// 5     0.2       tracked                      drift
+/// 6     0.06      tracked, quick               the tail changes
 /// 7     0.02      tracked, slow                the law does not change, memory longer than 100
 /// </code>
 /// "Tracked" is the stochastic quantile step: up by step·level when the sample lies above, down by step·(1−level) when not, so that it
@@ -31,9 +31,11 @@ internal struct ExpertBank
     /// <summary>What a loss is worth after one more sample: a memory of about 100 samples.</summary>
     private const float Discount = 0.99f;
 
-    private static readonly Vector256<float> LevelAlpha = Vector256.Create(0.03f, 0.03f, 0.125f, 0.8f, 0.4f, 0.12f, 0.02f, 0.02f);
+    private static readonly Vector256<float> LevelAlpha = Vector256.Create(0.03f, 0.03f, 0.125f, 0.9f, 0.5f, 0.2f, 0.06f, 0.02f);
     private static readonly Vector256<float> DeviationAlpha = Vector256.Create(0.03f, 0.03f, 0.25f, 0.03f, 0.03f, 0.03f, 0.03f, 0.03f);
     private static readonly Vector256<float> TrackStep = Vector256.Create(0f, 0f, 0f, 0.3f, 0.3f, 0.3f, 0.5f, 0.15f);
+    /// <summary>The window counts twice: among equals the one that asks no more than that nothing changed is preferred.</summary>
+    private static readonly Vector256<float> Prior = Vector256.Create(2f, 1f, 1f, 1f, 1f, 1f, 1f, 1f);
     private static readonly Vector256<float> IsTracked = Vector256.Create(0, 0, 0, -1, -1, -1, -1, -1).AsSingle();
 
     private Vector256<float> _level;
@@ -65,7 +67,10 @@ internal struct ExpertBank
         Charge(ref _tail, sample, levels.Tail);
     }
 
-    /// <summary>Moves levels, deviations and tracked distances; <paramref name="count"/> is the number of samples including this one.</summary>
+    /// <summary>
+    /// Moves levels, deviations and tracked distances; <paramref name="count"/> is the number of samples including this one. At first all
+    /// levels move by 2/(count + 1): a first call is often slower than the rest and should be forgotten faster than a mean would.
+    /// </summary>
     public void Learn(float y, int count, in QuantileLevels levels)
     {
         Vector256<float> sample = Vector256.Create(y);
@@ -75,7 +80,7 @@ internal struct ExpertBank
             _deviation = sample * 0.1f;
             return;
         }
-        Vector256<float> warm = Vector256.Create(1f / count);
+        Vector256<float> warm = Vector256.Create(2f / (count + 1));
         Vector256<float> residual = sample - _level;
         _deviation += Vector256.Max(DeviationAlpha, warm) * (Vector256.Abs(residual) - _deviation);
         Vector256<float> step = TrackStep * _deviation;
@@ -120,7 +125,7 @@ internal struct ExpertBank
     {
         Vector256<float> distance = Vector256.ConditionalSelect(IsTracked, at.Distance, _deviation * deviations);
         at.Prediction = (_level + distance).WithElement(0, window);
-        return WeightedMedian(at.Prediction, Weights(at.Loss));
+        return WeightedMedian(at.Prediction, Weights(at.Loss) * Prior);
     }
 
     /// <summary>(1 − x/16)^16 for e^(−x), x = η·(loss − best)/best: the same shape, zero beyond 16, and exact arithmetic everywhere.</summary>

@@ -24,8 +24,9 @@ public readonly record struct QuantileRatios(float Lead, float Tail)
 /// Three things around it:
 /// </para>
 /// <para>
-/// <b>Spikes.</b> A value far beyond the tail is cut before the experts learn from it, until it comes a third time in a row: two are an
-/// accident (a hung request), three are a new level. Cutting above a quantile does not move that quantile. The window keeps the raw value.
+/// <b>Spikes.</b> A value far beyond the tail is cut before the experts are charged for it and learn from it, until one comes a third
+/// time in a row: two are an accident (a hung request), three are a new level. Cutting above a quantile does not move that quantile.
+/// The window keeps the raw value.
 /// </para>
 /// <para>
 /// <b>Calibration.</b> The combined quantile is moved by a small multiple of the deviation that grows when it was exceeded too often
@@ -46,7 +47,8 @@ public sealed class QuantileHedge
     public const float ValueMax = 1e12f;
 
     private const int RingStart = 8;
-    private const int SeedSamples = 20;
+    private const int SeedSamples = 10;
+    /// <summary>A spike lies this many times as far above the median as the tail does, and one deviation more.</summary>
     private const float SpikeReach = 4f;
     private const int SpikesCut = 2;
     private const float CalibrationStep = 0.005f;
@@ -110,9 +112,10 @@ public sealed class QuantileHedge
         float sample = value;
         if (_samples > 0)
         {
-            sample = CutSpike(value);
-            _experts.Score(sample, _levels);
-            Calibrate(sample);
+            float limit = SpikeLimit;
+            _experts.Score(_spikes >= SpikesCut ? value : MathF.Min(value, limit), _levels);
+            Calibrate(value);
+            sample = CutSpike(value, limit);
         }
         if (_samples < int.MaxValue) _samples++;
         Remember(value);
@@ -124,9 +127,10 @@ public sealed class QuantileHedge
     public float WindowQuantile(float level) =>
         _count == 0 ? 0f : SortedWindow.AtRank(((ReadOnlySpan<byte>)_order)[.._count], _ring, level * (_count + 1));
 
-    private float CutSpike(float value)
+    private float SpikeLimit => _prepared.Median + (SpikeReach * (_prepared.Tail - _prepared.Median)) + _experts.Deviation;
+
+    private float CutSpike(float value, float limit)
     {
-        float limit = _prepared.Median + (SpikeReach * (_prepared.Tail - _prepared.Median)) + _experts.Deviation;
         if (value <= limit)
         {
             _spikes = 0;

@@ -74,7 +74,7 @@ public sealed class EstimatorQualityTests
 
     [Theory]
     [InlineData(1.6f, 0.75)]
-    [InlineData(5f, 0.7)]
+    [InlineData(5f, 0.65)]
     [InlineData(0.5f, 0.95)]
     public void After_a_shift_of_level_the_next_twenty_are_covered_again(float factor, double coverageMin)
     {

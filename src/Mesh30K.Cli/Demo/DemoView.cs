@@ -1,0 +1,64 @@
+using System.Globalization;
+using Spectre.Console;
+
+namespace Mesh30K.Cli.Demo;
+
+/// <summary>The demo's report for people: a histogram of arrivals around T for each planner, and a table to compare them.</summary>
+internal static class DemoView
+{
+    private const int BarWidth = 42;
+
+    public static void Render(IAnsiConsole console, DemoReport report)
+    {
+        foreach (PlannerReport planner in report.Planners) Histogram(console, planner);
+        console.Write(Comparison(report));
+        PlannerReport learned = report.Planners.First(p => p.Planner == "learned");
+        console.MarkupLineInterpolated(
+            $"[bold]learned[/]: {learned.Ready / report.Rounds:N0} of {report.Agents:N0} agents READY, {learned.Skipped / report.Rounds:N0} skipped by name (they cannot make T); decision [bold]{learned.Decision}[/].");
+        LearnedComparison c = report.Learned;
+        string start = c.FireNowStartSpreadToLearned is { } times
+            ? $"{times:0.0} times narrower"
+            : $"{report.Planners.First(p => p.Planner == "fire-now").StartSpreadMs:0} ms narrower, down to 0";
+        console.MarkupLineInterpolated(
+            $"Its arrivals lie {c.FireNowSpreadToLearned:0.0} times closer together than with fire-now, its starts are {start}; the oracle's spread is {1 / c.SpreadToOracle:P0} of its own.");
+        console.MarkupLineInterpolated($"{report.Rounds} rounds a planner; sends left {report.ReleaseMs.P50:0.00} ms after their planned time at p50, {report.ReleaseMs.P99:0.00} at p99; {report.ResidentMb:0} MB resident, {report.WallS:0.0} s.");
+    }
+
+    private static void Histogram(IAnsiConsole console, PlannerReport planner)
+    {
+        console.MarkupLineInterpolated($"[bold]{planner.Planner}[/]  [dim]READY − T in ms; T was {planner.TargetInMs:0} ms after the start[/]");
+        long most = Math.Max(1, planner.Histogram.Max(b => b.Arrivals));
+        foreach (HistogramBar bar in planner.Histogram)
+        {
+            double share = (double)bar.Arrivals / most;
+            int eighths = (int)Math.Ceiling(share * BarWidth * 8);
+            string drawn = new string('█', eighths / 8) + (eighths % 8 == 0 ? "" : "▏▎▍▌▋▊▉"[eighths % 8 - 1].ToString());
+            string colour = bar.ToMs <= 0 ? "green" : "yellow";
+            string mark = bar.ToMs == 0 ? "T" : " ";
+            console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"  {Label(bar),12} {mark}│[{colour}]{drawn}[/] {bar.Arrivals:N0}");
+        }
+        console.WriteLine();
+    }
+
+    private static string Label(HistogramBar bar) => bar switch
+    {
+        { FromMs: <= -1e9 } => string.Create(CultureInfo.InvariantCulture, $"≤ {bar.ToMs:0}"),
+        { ToMs: >= 1e9 } => string.Create(CultureInfo.InvariantCulture, $"> {bar.FromMs:0}"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bar.FromMs:0}…{bar.ToMs:0}"),
+    };
+
+    private static Table Comparison(DemoReport report)
+    {
+        Table table = new Table().Border(TableBorder.Simple);
+        foreach (string name in (string[])["planner", "decision", "window hits", "READY by T", "spread ms", "start spread ms", "error p50/p90 ms", "sent", "transit", "skipped"])
+            table.AddColumn(new TableColumn(name) { Alignment = name is "planner" or "decision" ? Justify.Left : Justify.Right });
+        foreach (PlannerReport p in report.Planners)
+        {
+            string colour = p.Decision == "PROCEED" ? "green" : "yellow";
+            table.AddRow(
+                p.Planner, $"[{colour}]{p.Decision}[/]", $"{p.WindowHitRate:P1}", $"{p.ReadyByTargetRate:P1}", $"{p.SpreadMs:0.0}", $"{p.StartSpreadMs:0.0}",
+                $"{p.PredictionErrorMs.P50:0.0} / {p.PredictionErrorMs.P90:0.0}", $"{p.Sent / report.Rounds:N0}", $"{p.Transit / report.Rounds:N0}", $"{p.Skipped / report.Rounds:N0}");
+        }
+        return table;
+    }
+}
