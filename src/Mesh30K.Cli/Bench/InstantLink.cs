@@ -16,10 +16,10 @@ internal sealed class InstantLink(IMeshIngress mesh, MeshClock clock) : IAgentLi
     /// <summary>Acks in one array, at most: under 85,000 bytes, so that it dies young.</summary>
     private const int BatchMax = 1_024;
 
-    private long answered;
+    private long _answered;
 
     /// <summary>Sends answered so far.</summary>
-    public long Answered => Volatile.Read(ref answered);
+    public long Answered => Volatile.Read(ref _answered);
 
     public void Deliver(ReadOnlySpan<Delivery> due, Instant releasedAt)
     {
@@ -36,7 +36,7 @@ internal sealed class InstantLink(IMeshIngress mesh, MeshClock clock) : IAgentLi
             mesh.Post(loop, acks, acks.Length);
             at = end;
         }
-        Interlocked.Add(ref answered, due.Length);
+        Interlocked.Add(ref _answered, due.Length);
     }
 
     private static AgentAck Answer(in Delivery delivery, Instant receivedAt) => new()

@@ -49,17 +49,17 @@ internal sealed class PlanBench : IBench
 
     private sealed class Fixture
     {
-        private readonly MeshAssembly mesh;
-        private readonly float[] prepared;
-        private readonly Effects effects = new();
-        private readonly EffectList<Planned> list = new();
-        private Instant now = Instant.FromUnixMs(1_700_000_000_000);
-        private long handle;
+        private readonly MeshAssembly _mesh;
+        private readonly float[] _prepared;
+        private readonly Effects _effects = new();
+        private readonly EffectList<Planned> _list = new();
+        private Instant _now = Instant.FromUnixMs(1_700_000_000_000);
+        private long _handle;
 
         public Fixture(MeshAssembly mesh, int agents)
         {
-            this.mesh = mesh;
-            prepared = [.. Enumerable.Range(0, agents).Select(i => (float)i)];
+            _mesh = mesh;
+            _prepared = [.. Enumerable.Range(0, agents).Select(i => (float)i)];
         }
 
         public int Sends { get; private set; }
@@ -73,7 +73,7 @@ internal sealed class PlanBench : IBench
             double[] ms = new double[times];
             for (int i = 0; i < times; i++)
             {
-                now = now.PlusMs(20_000);
+                _now = _now.PlusMs(20_000);
                 long from = Stopwatch.GetTimestamp();
                 int sends = body();
                 ms[i] = Stopwatch.GetElapsedTime(from).TotalMilliseconds;
@@ -86,57 +86,57 @@ internal sealed class PlanBench : IBench
         public int Plan()
         {
             OperationOrder order = Order();
-            list.Clear();
-            foreach (SectorUnit unit in mesh.Units)
+            _list.Clear();
+            foreach (SectorUnit unit in _mesh.Units)
             {
                 foreach (ClusterLead lead in unit.Leads)
                 {
-                    lead.Step(order, now, effects);
-                    foreach (ref readonly Delivery delivery in effects.Deliveries.Items) list.Add(new Planned(delivery));
-                    effects.Clear();
+                    lead.Step(order, _now, _effects);
+                    foreach (ref readonly Delivery delivery in _effects.Deliveries.Items) _list.Add(new Planned(delivery));
+                    _effects.Clear();
                 }
             }
-            Sends = list.Count;
-            Skipped = prepared.Length - Sends;
+            Sends = _list.Count;
+            Skipped = _prepared.Length - Sends;
             return Sends;
         }
 
-        /// <summary>What the release thread does with the list: each send onto its timing wheel.</summary>
+        /// <summary>What the release thread does with the _list: each send onto its timing wheel.</summary>
         public int FillWheel()
         {
-            if (list.Count == 0) return 0;
-            TimingWheel<Planned> wheel = new(now, TimeSpan.FromTicks(1_000));
-            foreach (ref readonly Planned planned in list.Items) wheel.Add(planned.Delivery.At, planned);
+            if (_list.Count == 0) return 0;
+            TimingWheel<Planned> wheel = new(_now, TimeSpan.FromTicks(1_000));
+            foreach (ref readonly Planned planned in _list.Items) wheel.Add(planned.Delivery.At, planned);
             return 0;
         }
 
         public int ReadPrepared()
         {
             float sum = 0;
-            foreach (float lead in prepared) sum += lead;
+            foreach (float lead in _prepared) sum += lead;
             Sum += sum;
             return 0;
         }
 
         private OperationOrder Order() => new()
         {
-            Handle = ++handle,
+            Handle = ++_handle,
             OperationId = default,
             Spec = new OperationSpec(),
             Selector = Selector.Everyone,
             Payload = "null",
-            Target = now.PlusMs(4_500),
-            GatherUntil = now.PlusMs(5_000),
-            ExpiresAt = now.PlusMs(60_000),
+            Target = _now.PlusMs(4_500),
+            GatherUntil = _now.PlusMs(5_000),
+            ExpiresAt = _now.PlusMs(60_000),
         };
 
         /// <summary>Ends the gatherings, so that no lead refuses the next order; not measured.</summary>
         private void Close()
         {
-            TimerRequest fired = new(now.PlusMs(5_000), default, handle, 0);
-            foreach (SectorUnit unit in mesh.Units)
-                foreach (ClusterLead lead in unit.Leads) lead.Step(fired, fired.At, effects);
-            effects.Clear();
+            TimerRequest fired = new(_now.PlusMs(5_000), default, _handle, 0);
+            foreach (SectorUnit unit in _mesh.Units)
+                foreach (ClusterLead lead in unit.Leads) lead.Step(fired, fired.At, _effects);
+            _effects.Clear();
         }
     }
 }

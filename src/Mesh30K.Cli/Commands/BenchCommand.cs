@@ -27,37 +27,37 @@ internal sealed class BenchVerb : VerbCommand
 {
     private const int RunsMax = 1_000;
 
-    private readonly IBench bench;
-    private readonly int agentsMost;
-    private readonly Option<int> runs = new("--runs") { Description = "Measured runs; the median of fewer than 7 says little", HelpName = "count", DefaultValueFactory = _ => 7 };
-    private readonly Option<int> agents;
-    private readonly Option<double> seconds = new("--seconds") { Description = "Length of a run", HelpName = "seconds" };
+    private readonly IBench _bench;
+    private readonly int _agentsMost;
+    private readonly Option<int> _runs = new("--runs") { Description = "Measured runs; the median of fewer than 7 says little", HelpName = "count", DefaultValueFactory = _ => 7 };
+    private readonly Option<int> _agents;
+    private readonly Option<double> _seconds = new("--seconds") { Description = "Length of a run", HelpName = "seconds" };
 
     public BenchVerb(IBench bench, string agentsOption, int agentsDefault, int agentsMost)
         : base(bench.Name, bench.Summary)
     {
-        this.bench = bench;
-        this.agentsMost = agentsMost;
-        agents = new(agentsOption) { Description = "How many agents", HelpName = "count", DefaultValueFactory = _ => agentsDefault };
-        Add(runs);
-        Add(agents);
+        _bench = bench;
+        _agentsMost = agentsMost;
+        _agents = new(agentsOption) { Description = "How many agents", HelpName = "count", DefaultValueFactory = _ => agentsDefault };
+        Add(_runs);
+        Add(_agents);
         if (bench.SecondsPerRun is not { } usual) return;
-        seconds.DefaultValueFactory = _ => usual;
-        Add(seconds);
+        _seconds.DefaultValueFactory = _ => usual;
+        Add(_seconds);
     }
 
-    public override IReadOnlyList<string> Examples => [$"mesh bench {bench.Name}", $"mesh bench {bench.Name} --runs 15 --json"];
+    public override IReadOnlyList<string> Examples => [$"mesh bench {_bench.Name}", $"mesh bench {_bench.Name} --runs 15 --json"];
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
     {
-        int runCount = run.Parse.GetValue(runs);
-        int agentCount = run.Parse.GetValue(agents);
-        double secondsPerRun = bench.SecondsPerRun is null ? 0 : run.Parse.GetValue(seconds);
-        Require(runCount is >= 1 and <= RunsMax, runs.Name, runCount, 1, RunsMax);
-        Require(agentCount >= 2 && agentCount <= agentsMost, agents.Name, agentCount, 2, agentsMost);
-        Require(bench.SecondsPerRun is null || secondsPerRun is >= 0.01 and <= 3_600, seconds.Name, secondsPerRun, 0.01, 3_600);
+        int runCount = run.Parse.GetValue(_runs);
+        int agentCount = run.Parse.GetValue(_agents);
+        double secondsPerRun = _bench.SecondsPerRun is null ? 0 : run.Parse.GetValue(_seconds);
+        Require(runCount is >= 1 and <= RunsMax, _runs.Name, runCount, 1, RunsMax);
+        Require(agentCount >= 2 && agentCount <= _agentsMost, _agents.Name, agentCount, 2, _agentsMost);
+        Require(_bench.SecondsPerRun is null || secondsPerRun is >= 0.01 and <= 3_600, _seconds.Name, secondsPerRun, 0.01, 3_600);
         SimulationInput.CheckNumbers(agentCount, 1, 1);
-        BenchReport report = await bench.RunAsync(new BenchArguments(runCount, agentCount, secondsPerRun, run.Output.Note, run.Stop)).ConfigureAwait(false);
+        BenchReport report = await _bench.RunAsync(new BenchArguments(runCount, agentCount, secondsPerRun, run.Output.Note, run.Stop)).ConfigureAwait(false);
         run.Output.Result(report.ToJson(), console => Render(console, report));
         return ExitCode.Ok;
     }

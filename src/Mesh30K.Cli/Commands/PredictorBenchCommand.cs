@@ -7,19 +7,19 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Scores the production estimator and the usual baselines on recorded series, one step ahead.</summary>
 internal sealed class PredictorBenchCommand : VerbCommand
 {
-    private readonly Option<string> series = new("--series") { Description = "A file, or a folder of .csv files", HelpName = "path", Required = true };
-    private readonly Option<string> format = new("--format") { Description = "ripe (epoch;rtt;cp) or csv", HelpName = "name", DefaultValueFactory = _ => "csv" };
-    private readonly Option<string?> column = new("--column") { Description = "csv: the columns of milliseconds, joined by commas; * stands for any text", HelpName = "name" };
-    private readonly Option<string?> group = new("--group") { Description = "csv: the columns whose values tell series apart, joined by commas", HelpName = "name" };
+    private readonly Option<string> _series = new("--series") { Description = "A file, or a folder of .csv files", HelpName = "path", Required = true };
+    private readonly Option<string> _format = new("--format") { Description = "ripe (epoch;rtt;cp) or csv", HelpName = "name", DefaultValueFactory = _ => "csv" };
+    private readonly Option<string?> _column = new("--column") { Description = "csv: the columns of milliseconds, joined by commas; * stands for any text", HelpName = "name" };
+    private readonly Option<string?> _group = new("--group") { Description = "csv: the columns whose values tell series apart, joined by commas", HelpName = "name" };
 
     public PredictorBenchCommand()
         : base("predictor", "Score the delay estimator on recorded series")
     {
-        format.AcceptOnlyFromAmong("ripe", "csv");
-        Add(series);
-        Add(format);
-        Add(column);
-        Add(group);
+        _format.AcceptOnlyFromAmong("ripe", "csv");
+        Add(_series);
+        Add(_format);
+        Add(_column);
+        Add(_group);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -27,17 +27,17 @@ internal sealed class PredictorBenchCommand : VerbCommand
 
     public override Task<ExitCode> RunAsync(VerbRun run)
     {
-        bool ripe = run.Parse.GetRequiredValue(format) == "ripe";
-        if (!ripe && run.Parse.GetValue(column) is null)
+        bool ripe = run.Parse.GetRequiredValue(_format) == "ripe";
+        if (!ripe && run.Parse.GetValue(_column) is null)
             throw new CliException(new CliError(ExitCode.Usage, "column_missing", "--column is missing: a csv file needs the column of milliseconds", "See `mesh bench predictor --help`."));
-        if (ripe && (run.Parse.GetValue(column) ?? run.Parse.GetValue(group)) is not null)
+        if (ripe && (run.Parse.GetValue(_column) ?? run.Parse.GetValue(_group)) is not null)
             throw new CliException(new CliError(ExitCode.Usage, "bad_value", "--column and --group belong to --format csv"));
         PredictorResult result = Score(new SeriesRequest
         {
-            Path = run.PathOf(run.Parse.GetRequiredValue(series)),
+            Path = run.PathOf(run.Parse.GetRequiredValue(_series)),
             Format = ripe ? SeriesFormat.Ripe : SeriesFormat.Csv,
-            Columns = run.Parse.GetValue(column),
-            Groups = run.Parse.GetValue(group),
+            Columns = run.Parse.GetValue(_column),
+            Groups = run.Parse.GetValue(_group),
         });
         run.Output.Result(result, console => Render(console, result));
         return Task.FromResult(ExitCode.Ok);

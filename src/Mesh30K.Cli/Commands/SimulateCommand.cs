@@ -17,24 +17,24 @@ public sealed class SimulateCommand : VerbCommand
 {
     private static readonly OperationSpec Defaults = new();
 
-    private readonly Option<int> agents = new("--agents") { Description = "How many agents", HelpName = "count", DefaultValueFactory = _ => 30_000 };
-    private readonly Option<int> operations = new("--operations") { Description = "How many operations, one after the other", HelpName = "count", DefaultValueFactory = _ => 60 };
-    private readonly Option<string> planner = new("--planner") { Description = "How sends are aimed: learned, spec, fire-now or oracle", HelpName = "name", DefaultValueFactory = _ => "learned" };
-    private readonly Option<ulong> seed = new("--seed") { Description = "The seed of everything random: the same seed gives the same trace", HelpName = "number", DefaultValueFactory = _ => 1 };
-    private readonly Option<string?> networkTrace = new("--network-trace") { Description = "A folder of recorded round trips (epoch;rtt;cp)", HelpName = "folder" };
-    private readonly Option<string?> serviceTrace = new("--service-trace") { Description = "A CSV file of recorded service times", HelpName = "file" };
-    private readonly Option<string?> serviceColumn = new("--service-column") { Description = "The column of milliseconds; several by a prefix with *", HelpName = "name" };
-    private readonly Option<string?> serviceGroup = new("--service-group") { Description = "The columns, joined by commas, that tell groups apart", HelpName = "name" };
-    private readonly Option<float> leadLevel = new("--lead-level") { Description = "Wanted probability of being READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
-    private readonly Option<double> window = new("--window-ms") { Description = "Arrival window around T in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.WindowMs };
-    private readonly Option<double> timeout = new("--timeout-ms") { Description = "The longest that an operation may take in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.TimeoutMs };
-    private readonly Option<int> workers = new("--workers") { Description = "Threads; the result does not depend on them", HelpName = "count", DefaultValueFactory = _ => Environment.ProcessorCount };
+    private readonly Option<int> _agents = new("--agents") { Description = "How many agents", HelpName = "count", DefaultValueFactory = _ => 30_000 };
+    private readonly Option<int> _operations = new("--operations") { Description = "How many operations, one after the other", HelpName = "count", DefaultValueFactory = _ => 60 };
+    private readonly Option<string> _planner = new("--planner") { Description = "How sends are aimed: learned, spec, fire-now or oracle", HelpName = "name", DefaultValueFactory = _ => "learned" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "The seed of everything random: the same seed gives the same trace", HelpName = "number", DefaultValueFactory = _ => 1 };
+    private readonly Option<string?> _networkTrace = new("--network-trace") { Description = "A folder of recorded round trips (epoch;rtt;cp)", HelpName = "folder" };
+    private readonly Option<string?> _serviceTrace = new("--service-trace") { Description = "A CSV file of recorded service times", HelpName = "file" };
+    private readonly Option<string?> _serviceColumn = new("--service-column") { Description = "The column of milliseconds; several by a prefix with *", HelpName = "name" };
+    private readonly Option<string?> _serviceGroup = new("--service-group") { Description = "The columns, joined by commas, that tell groups apart", HelpName = "name" };
+    private readonly Option<float> _leadLevel = new("--lead-level") { Description = "Wanted probability of being READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
+    private readonly Option<double> _window = new("--window-ms") { Description = "Arrival window around T in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.WindowMs };
+    private readonly Option<double> _timeout = new("--timeout-ms") { Description = "The longest that an operation may take in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.TimeoutMs };
+    private readonly Option<int> _workers = new("--workers") { Description = "Threads; the result does not depend on them", HelpName = "count", DefaultValueFactory = _ => Environment.ProcessorCount };
 
     public SimulateCommand()
         : base("simulate", "Try a fleet under virtual time: how well are sends aimed?")
     {
-        planner.AcceptOnlyFromAmong(SimulationInput.PlannerNames);
-        foreach (Option option in (Option[])[agents, operations, planner, seed, networkTrace, serviceTrace, serviceColumn, serviceGroup, leadLevel, window, timeout, workers])
+        _planner.AcceptOnlyFromAmong(SimulationInput.PlannerNames);
+        foreach (Option option in (Option[])[_agents, _operations, _planner, _seed, _networkTrace, _serviceTrace, _serviceColumn, _serviceGroup, _leadLevel, _window, _timeout, _workers])
             Add(option);
     }
 
@@ -58,29 +58,29 @@ public sealed class SimulateCommand : VerbCommand
 
     private SimulationInput Read(VerbRun run)
     {
-        int agentCount = run.Parse.GetValue(agents);
-        int operationCount = run.Parse.GetValue(operations);
-        int threads = run.Parse.GetValue(workers);
+        int agentCount = run.Parse.GetValue(_agents);
+        int operationCount = run.Parse.GetValue(_operations);
+        int threads = run.Parse.GetValue(_workers);
         SimulationInput.CheckNumbers(agentCount, operationCount, threads);
-        PlannerKind kind = (PlannerKind)Array.IndexOf(SimulationInput.PlannerNames, run.Parse.GetRequiredValue(planner));
+        PlannerKind kind = (PlannerKind)Array.IndexOf(SimulationInput.PlannerNames, run.Parse.GetRequiredValue(_planner));
         OperationSpec spec = SimulationInput.Checked(Defaults with
         {
             Planner = kind,
-            LeadLevel = run.Parse.GetValue(leadLevel),
-            WindowMs = run.Parse.GetValue(window),
-            TimeoutMs = run.Parse.GetValue(timeout),
+            LeadLevel = run.Parse.GetValue(_leadLevel),
+            WindowMs = run.Parse.GetValue(_window),
+            TimeoutMs = run.Parse.GetValue(_timeout),
         });
-        ulong seedValue = run.Parse.GetValue(seed);
-        string? network = run.Parse.GetValue(networkTrace) is { } folder ? run.PathOf(folder) : null;
+        ulong seedValue = run.Parse.GetValue(_seed);
+        string? network = run.Parse.GetValue(_networkTrace) is { } folder ? run.PathOf(folder) : null;
         return new SimulationInput(
             agentCount, operationCount, kind, seedValue, threads, spec, SimulationInput.BuildFleet(agentCount, seedValue, network, ReadServiceTrace(run)));
     }
 
     private ServiceTraceSource? ReadServiceTrace(VerbRun run)
     {
-        string? file = run.Parse.GetValue(serviceTrace);
-        string? column = run.Parse.GetValue(serviceColumn);
-        string? group = run.Parse.GetValue(serviceGroup);
+        string? file = run.Parse.GetValue(_serviceTrace);
+        string? column = run.Parse.GetValue(_serviceColumn);
+        string? group = run.Parse.GetValue(_serviceGroup);
         if (file is null && column is null && group is null) return null;
         return file is null || column is null
             ? throw new CliException(new CliError(
