@@ -1,5 +1,5 @@
-using System.Runtime.CompilerServices;
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Time;
