@@ -59,6 +59,8 @@ public sealed class MeshCommandLine
         new OperationsCommand(),
         new OperationCommand(),
         new DoctorCommand(),
+        new SimulateCommand(),
+        new BenchCommand(),
         new CompletionCommand(),
     ];
 

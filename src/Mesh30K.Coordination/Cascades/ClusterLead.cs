@@ -177,13 +177,14 @@ public sealed class ClusterLead
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
         MissBudget budget = new(order.Spec.LeadLevel, order.MissPerMs);
+        IReadOnlyList<string>? required = order.Spec.RequiredCapabilities is { Count: > 0 } some ? some : null;
         for (int i = 0; i < lines.Length; i++)
         {
             if (!selected[i]) continue;
             AgentRecord agent = agents[i]!;
             ref SlipLine line = ref lines[i];
             line.Confidence = agent.Confidence;
-            SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, order.Spec.RequiredCapabilities);
+            SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, required);
             if (refusal != SkipReason.None)
             {
                 ArrivalPlan.Skip(ref line, refusal);
@@ -200,10 +201,11 @@ public sealed class ClusterLead
     /// <summary>The claim between 0 and the limit; 0 when it is not a number.</summary>
     private static double Within(float claimMs, double limitMs) => claimMs > 0 ? Math.Min(claimMs, limitMs) : 0;
 
-    private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string> required)
+    private static SkipReason Refusal(AgentRecord agent, IReadOnlyList<string>? required)
     {
         if (agent.State == OperationalState.Offline) return SkipReason.Offline;
         if (agent.State == OperationalState.Quarantined) return SkipReason.Quarantined;
+        if (required is null) return SkipReason.None;
         for (int i = 0; i < required.Count; i++)
             if (!agent.Has(required[i])) return SkipReason.CapabilityMissing;
         return SkipReason.None;

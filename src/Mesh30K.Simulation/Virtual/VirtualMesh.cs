@@ -23,6 +23,9 @@ public sealed record VirtualMeshOptions
     /// </summary>
     public Action<int, Action<int>>? ForEach { get; init; }
 
+    /// <summary>Sectors that the orchestrator's signals never reach: a failed node or a cut network. Default none. Their agents' heartbeats go on.</summary>
+    public IReadOnlySet<int>? DeadSectors { get; init; }
+
     /// <summary>Into how many parts the sectors are divided for <see cref="ForEach"/>, at least 1.</summary>
     public int Workers { get; init; } = 1;
 }
@@ -82,9 +85,12 @@ public sealed class VirtualMesh
         OperationResult? result = CarryOut();
         while (result is null)
         {
-            Instant limit = timers.Count > 0 ? timers.Peek().At : Instant.MaxValue;
-            ForAll(sector => sector.RunUntilSpoken(limit));
-            Collect();
+            if (arrivals.Count == 0)
+            {
+                Instant limit = Limit();
+                ForAll(sector => sector.RunUntilSpoken(limit));
+                Collect();
+            }
             result = Turn();
         }
         timers.Clear();
@@ -120,15 +126,22 @@ public sealed class VirtualMesh
         effects.Clear();
         if (signals.Length == 0) return result;
         Signal?[] forSector = new Signal?[sectors.Length];
-        foreach (Signal signal in signals) forSector[signal.To.Sector] = signal;
+        foreach (Signal signal in signals)
+            if (options.DeadSectors?.Contains(signal.To.Sector) != true) forSector[signal.To.Sector] = signal;
         Instant at = now;
+        Instant limit = Limit();
+        // One pass over each sector's memory instead of two: what the sector does next does not depend on the other sectors.
         ForAll(sector =>
         {
             if (forSector[sector.Sector] is { } signal) sector.Deliver(signal, at);
+            sector.RunUntilSpoken(limit);
         });
         Collect();
         return result;
     }
+
+    /// <summary>Up to when sectors may run alone: the orchestrator's next timer.</summary>
+    private Instant Limit() => timers.Count > 0 ? timers.Peek().At : Instant.MaxValue;
 
     private void Collect()
     {
