@@ -16,14 +16,14 @@ internal sealed class RunningNode : IAsyncDisposable
 
     private static readonly TimeSpan Generous = TimeSpan.FromSeconds(60);
 
-    private readonly CancellationTokenSource stop = new();
-    private readonly LineWriter output = new();
-    private readonly StringWriter error = new();
-    private Task<ExitCode> running = Task.FromResult(ExitCode.Ok);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly LineWriter _output = new();
+    private readonly StringWriter _error = new();
+    private Task<ExitCode> _running = Task.FromResult(ExitCode.Ok);
 
     public TemporaryFolder Folder { get; } = new();
 
-    public string Errors => error.ToString();
+    public string Errors => _error.ToString();
 
     public JsonElement Started { get; private set; }
 
@@ -35,9 +35,9 @@ internal sealed class RunningNode : IAsyncDisposable
     {
         RunningNode node = new();
         node.Folder.Write("fleet.yaml", Fleet);
-        CliContext context = new() { Out = node.output, Error = node.error, Environment = _ => null, WorkingDirectory = node.Folder.FullName };
-        node.running = MeshCommandLine.Create(context).RunAsync(["up", "--fleet", "fleet.yaml", "--listen", "127.0.0.1:0", "--json"], node.stop.Token);
-        string line = await node.output.FirstLine.WaitAsync(Generous, TestContext.Current.CancellationToken);
+        CliContext context = new() { Out = node._output, Error = node._error, Environment = _ => null, WorkingDirectory = node.Folder.FullName };
+        node._running = MeshCommandLine.Create(context).RunAsync(["up", "--fleet", "fleet.yaml", "--listen", "127.0.0.1:0", "--json"], node._stop.Token);
+        string line = await node._output.FirstLine.WaitAsync(Generous, TestContext.Current.CancellationToken);
         node.Started = JsonSerializer.Deserialize<JsonElement>(line);
         Assert.True(node.Started.TryGetProperty("address", out _), line);
         return node;
@@ -52,30 +52,30 @@ internal sealed class RunningNode : IAsyncDisposable
     /// <summary>Asks the node to stop, as Ctrl-C does.</summary>
     public async Task<ExitCode> StopAsync()
     {
-        await stop.CancelAsync();
-        return await running.WaitAsync(Generous, TestContext.Current.CancellationToken);
+        await _stop.CancelAsync();
+        return await _running.WaitAsync(Generous, TestContext.Current.CancellationToken);
     }
 
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
-        stop.Dispose();
+        _stop.Dispose();
         Folder.Dispose();
     }
 
     /// <summary>Tells when the first line is there.</summary>
     private sealed class LineWriter : StringWriter
     {
-        private readonly TaskCompletionSource<string> first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<string> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Task<string> FirstLine => first.Task;
+        public Task<string> FirstLine => _first.Task;
 
         public override Encoding Encoding => Encoding.UTF8;
 
         public override void WriteLine(string? value)
         {
             base.WriteLine(value);
-            first.TrySetResult(value ?? "");
+            _first.TrySetResult(value ?? "");
         }
     }
 }

@@ -13,21 +13,21 @@ internal sealed class NodeArguments
 {
     private const string DataFolder = ".mesh";
 
-    private readonly Option<string?> node = new("--node") { Description = "The node's address; default: from the nearest .mesh/node.json", HelpName = "url" };
-    private readonly Option<string?> keyFile = new("--key-file") { Description = "The node's operator key; default: beside node.json", HelpName = "file" };
+    private readonly Option<string?> _node = new("--node") { Description = "The node's address; default: from the nearest .mesh/node.json", HelpName = "url" };
+    private readonly Option<string?> _keyFile = new("--key-file") { Description = "The node's operator key; default: beside node.json", HelpName = "file" };
 
     public NodeArguments(Command verb)
     {
-        verb.Add(node);
-        verb.Add(keyFile);
+        verb.Add(_node);
+        verb.Add(_keyFile);
     }
 
     /// <summary>A client of the node. Throws a <see cref="CliException"/> with what to do when there is none, or no key.</summary>
     public NodeClient Connect(VerbRun run)
     {
         string? folder = FindDataFolder(run.Context.WorkingDirectory);
-        Uri address = run.Parse.GetValue(node) is { } given ? AddressOf(given) : AddressIn(folder);
-        string? key = run.Parse.GetValue(keyFile) is { } file ? run.PathOf(file) : folder is null ? null : NodeServer.KeyFile(folder);
+        Uri address = run.Parse.GetValue(_node) is { } given ? AddressOf(given) : AddressIn(folder);
+        string? key = run.Parse.GetValue(_keyFile) is { } file ? run.PathOf(file) : folder is null ? null : NodeServer.KeyFile(folder);
         if (key is null)
             throw Refused("key_missing", $"no operator key for {address}: there is no {DataFolder} folder here or above", "Name the node's key with --key-file FILE; it is operator.key in its data directory.");
         try

@@ -9,21 +9,21 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Lists agents, or shows one.</summary>
 public sealed class AgentsCommand : NodeVerb
 {
-    private readonly Argument<string?> id = new("id") { Description = "Show this agent only", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<int?> sector = new("--sector") { Description = "Only this sector, from 0", HelpName = "n" };
-    private readonly Option<int?> cluster = new("--cluster") { Description = "Only this cluster of the sector, from 0", HelpName = "n" };
-    private readonly Option<string?> onlyClass = new("--class") { Description = "Only this class, such as gpu", HelpName = "class" };
-    private readonly Option<string?> capability = new("--capability") { Description = "Only with this capability", HelpName = "name" };
-    private readonly Option<string?> state = new("--state") { Description = "active, degraded, offline or quarantined", HelpName = "name" };
-    private readonly Option<string?> sort = new("--sort") { Description = "id, or impedance (slowest first)", HelpName = "name" };
-    private readonly Option<int?> limit = new("--limit") { Description = "At most so many, 1 to 1000 (default 100)", HelpName = "n" };
-    private readonly Option<string?> after = new("--after") { Description = "Go on after the page before: its next_after", HelpName = "cursor" };
+    private readonly Argument<string?> _id = new("id") { Description = "Show this agent only", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<int?> _sector = new("--sector") { Description = "Only this sector, from 0", HelpName = "n" };
+    private readonly Option<int?> _cluster = new("--cluster") { Description = "Only this cluster of the sector, from 0", HelpName = "n" };
+    private readonly Option<string?> _onlyClass = new("--class") { Description = "Only this class, such as gpu", HelpName = "class" };
+    private readonly Option<string?> _capability = new("--capability") { Description = "Only with this capability", HelpName = "name" };
+    private readonly Option<string?> _state = new("--state") { Description = "active, degraded, offline or quarantined", HelpName = "name" };
+    private readonly Option<string?> _sort = new("--sort") { Description = "id, or impedance (slowest first)", HelpName = "name" };
+    private readonly Option<int?> _limit = new("--limit") { Description = "At most so many, 1 to 1000 (default 100)", HelpName = "n" };
+    private readonly Option<string?> _after = new("--after") { Description = "Go on after the page before: its next_after", HelpName = "cursor" };
 
     public AgentsCommand()
         : base("agents", "List agents, or show one")
     {
-        Add(id);
-        foreach (Option option in (Option[])[sector, cluster, onlyClass, capability, state, sort, limit, after]) Add(option);
+        Add(_id);
+        foreach (Option option in (Option[])[_sector, _cluster, _onlyClass, _capability, _state, _sort, _limit, _after]) Add(option);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -31,7 +31,7 @@ public sealed class AgentsCommand : NodeVerb
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        if (run.Parse.GetValue(id) is { } one)
+        if (run.Parse.GetValue(_id) is { } one)
         {
             NodeAnswer<AgentView> agent = await client.GetAsync($"/v1/agents/{Uri.EscapeDataString(one)}", ApiViews.Default.AgentView, run.Stop).ConfigureAwait(false);
             run.Output.Result(agent.Json, console =>
@@ -45,9 +45,9 @@ public sealed class AgentsCommand : NodeVerb
             return ExitCode.Ok;
         }
         string path = Query.Of(
-            "/v1/agents", ("sector", run.Parse.GetValue(sector)), ("cluster", run.Parse.GetValue(cluster)), ("class", run.Parse.GetValue(onlyClass)),
-            ("capability", run.Parse.GetValue(capability)), ("state", run.Parse.GetValue(state)), ("sort", run.Parse.GetValue(sort)), ("limit", run.Parse.GetValue(limit)),
-            ("after", run.Parse.GetValue(after)));
+            "/v1/agents", ("sector", run.Parse.GetValue(_sector)), ("cluster", run.Parse.GetValue(_cluster)), ("class", run.Parse.GetValue(_onlyClass)),
+            ("capability", run.Parse.GetValue(_capability)), ("state", run.Parse.GetValue(_state)), ("sort", run.Parse.GetValue(_sort)), ("limit", run.Parse.GetValue(_limit)),
+            ("after", run.Parse.GetValue(_after)));
         NodeAnswer<AgentPage> page = await client.GetAsync(path, ApiViews.Default.AgentPage, run.Stop).ConfigureAwait(false);
         run.Output.Result(page.Json, console =>
         {
@@ -78,16 +78,16 @@ public sealed class SectorsCommand() : NodeVerb("sectors", "List the sectors")
 /// <summary>Shows one sector with its clusters.</summary>
 public sealed class SectorCommand : NodeVerb
 {
-    private readonly Argument<string> id = new("id") { Description = "The sector's number, from 0" };
+    private readonly Argument<string> _id = new("id") { Description = "The sector's number, from 0" };
 
     public SectorCommand()
-        : base("sector", "Show one sector and its clusters") => Add(id);
+        : base("sector", "Show one sector and its clusters") => Add(_id);
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh sector 7", "mesh sector 0 --json"];
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        string path = $"/v1/sectors/{Uri.EscapeDataString(run.Parse.GetRequiredValue(id))}";
+        string path = $"/v1/sectors/{Uri.EscapeDataString(run.Parse.GetRequiredValue(_id))}";
         NodeAnswer<SectorDetail> sector = await client.GetAsync(path, ApiViews.Default.SectorDetail, run.Stop).ConfigureAwait(false);
         run.Output.Result(sector.Json, console =>
         {
@@ -101,23 +101,23 @@ public sealed class SectorCommand : NodeVerb
 /// <summary>Lists operations, newest first.</summary>
 public sealed class OperationsCommand : NodeVerb
 {
-    private readonly Option<string?> state = new("--state") { Description = "queued, running or ended", HelpName = "name" };
-    private readonly Option<int?> limit = new("--limit") { Description = "At most so many, 1 to 1000 (default 50)", HelpName = "n" };
-    private readonly Option<string?> after = new("--after") { Description = "Go on after the page before: its next_after", HelpName = "cursor" };
+    private readonly Option<string?> _state = new("--state") { Description = "queued, running or ended", HelpName = "name" };
+    private readonly Option<int?> _limit = new("--limit") { Description = "At most so many, 1 to 1000 (default 50)", HelpName = "n" };
+    private readonly Option<string?> _after = new("--after") { Description = "Go on after the page before: its next_after", HelpName = "cursor" };
 
     public OperationsCommand()
         : base("operations", "List operations, newest first")
     {
-        Add(state);
-        Add(limit);
-        Add(after);
+        Add(_state);
+        Add(_limit);
+        Add(_after);
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh operations", "mesh operations --state running", "mesh operations --limit 5 --json"];
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        string path = Query.Of("/v1/operations", ("state", run.Parse.GetValue(state)), ("limit", run.Parse.GetValue(limit)), ("after", run.Parse.GetValue(after)));
+        string path = Query.Of("/v1/operations", ("state", run.Parse.GetValue(_state)), ("limit", run.Parse.GetValue(_limit)), ("after", run.Parse.GetValue(_after)));
         NodeAnswer<OperationPage> page = await client.GetAsync(path, ApiViews.Default.OperationPage, run.Stop).ConfigureAwait(false);
         run.Output.Result(page.Json, console =>
         {
@@ -131,18 +131,18 @@ public sealed class OperationsCommand : NodeVerb
 /// <summary>Shows one operation, or who did not make it.</summary>
 public sealed class OperationCommand : NodeVerb
 {
-    private readonly Argument<string> id = new("id") { Description = "The operation's id, 26 characters" };
-    private readonly Option<bool> roster = new("--roster") { Description = "Show who did not make it, and why" };
-    private readonly Option<string?> outcome = new("--outcome") { Description = "With --roster: transit, skipped or conflict", HelpName = "name" };
-    private readonly Option<string?> reason = new("--reason") { Description = "With --roster: only skipped for this reason", HelpName = "name" };
-    private readonly Option<int?> limit = new("--limit") { Description = "With --roster: at most so many, 1 to 1000 (default 50)", HelpName = "n" };
-    private readonly Option<string?> after = new("--after") { Description = "With --roster: go on after the page before", HelpName = "cursor" };
+    private readonly Argument<string> _id = new("id") { Description = "The operation's id, 26 characters" };
+    private readonly Option<bool> _roster = new("--roster") { Description = "Show who did not make it, and why" };
+    private readonly Option<string?> _outcome = new("--outcome") { Description = "With --roster: transit, skipped or conflict", HelpName = "name" };
+    private readonly Option<string?> _reason = new("--reason") { Description = "With --roster: only skipped for this reason", HelpName = "name" };
+    private readonly Option<int?> _limit = new("--limit") { Description = "With --roster: at most so many, 1 to 1000 (default 50)", HelpName = "n" };
+    private readonly Option<string?> _after = new("--after") { Description = "With --roster: go on after the page before", HelpName = "cursor" };
 
     public OperationCommand()
         : base("operation", "Show one operation, or who did not make it")
     {
-        Add(id);
-        foreach (Option option in (Option[])[roster, outcome, reason, limit, after]) Add(option);
+        Add(_id);
+        foreach (Option option in (Option[])[_roster, _outcome, _reason, _limit, _after]) Add(option);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -150,22 +150,22 @@ public sealed class OperationCommand : NodeVerb
 
     private protected override void CheckInput(VerbRun run)
     {
-        bool lists = run.Parse.GetValue(outcome) is not null || run.Parse.GetValue(reason) is not null || run.Parse.GetValue(limit) is not null || run.Parse.GetValue(after) is not null;
-        if (lists && !run.Parse.GetValue(roster))
+        bool lists = run.Parse.GetValue(_outcome) is not null || run.Parse.GetValue(_reason) is not null || run.Parse.GetValue(_limit) is not null || run.Parse.GetValue(_after) is not null;
+        if (lists && !run.Parse.GetValue(_roster))
             throw new CliException(new CliError(ExitCode.Usage, "usage", "--outcome, --reason, --limit and --after belong to --roster", "Add --roster."));
     }
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        string path = $"/v1/operations/{Uri.EscapeDataString(run.Parse.GetRequiredValue(id))}";
-        if (!run.Parse.GetValue(roster))
+        string path = $"/v1/operations/{Uri.EscapeDataString(run.Parse.GetRequiredValue(_id))}";
+        if (!run.Parse.GetValue(_roster))
         {
             NodeAnswer<OperationView> operation = await client.GetAsync(path, ApiViews.Default.OperationView, run.Stop).ConfigureAwait(false);
             run.Output.Result(operation.Json, console => Views.Operation(console, operation.Value));
             return ExitCode.Ok;
         }
         string query = Query.Of(
-            path + "/roster", ("outcome", run.Parse.GetValue(outcome)), ("reason", run.Parse.GetValue(reason)), ("limit", run.Parse.GetValue(limit)), ("after", run.Parse.GetValue(after)));
+            path + "/roster", ("outcome", run.Parse.GetValue(_outcome)), ("reason", run.Parse.GetValue(_reason)), ("limit", run.Parse.GetValue(_limit)), ("after", run.Parse.GetValue(_after)));
         NodeAnswer<RosterPage> page = await client.GetAsync(query, ApiViews.Default.RosterPage, run.Stop).ConfigureAwait(false);
         run.Output.Result(page.Json, console =>
         {

@@ -5,15 +5,15 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>A verb that asks a running node. Exit code 3 when there is none or it refuses the caller.</summary>
 public abstract class NodeVerb : VerbCommand
 {
-    private readonly NodeArguments node;
+    private readonly NodeArguments _node;
 
     private protected NodeVerb(string name, string summary)
-        : base(name, summary) => node = new NodeArguments(this);
+        : base(name, summary) => _node = new NodeArguments(this);
 
     public sealed override async Task<ExitCode> RunAsync(VerbRun run)
     {
         CheckInput(run);
-        using NodeClient client = node.Connect(run);
+        using NodeClient client = _node.Connect(run);
         return await RunAsync(run, client).ConfigureAwait(false);
     }
 

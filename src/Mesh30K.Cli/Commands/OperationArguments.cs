@@ -12,32 +12,32 @@ internal sealed class OperationArguments
     private const int FileBytesMax = 1 << 20;
     private const int PhasesMost = 8;
 
-    private readonly Option<double?> window = new("--window") { Description = "Arrival window in ms, above 0: ± this around the target is a hit", HelpName = "ms" };
-    private readonly Option<double?> timeout = new("--timeout") { Description = "The longest it may take in ms, at least the window", HelpName = "ms" };
-    private readonly Option<int?> priority = new("--priority") { Description = "0 background, 1 normal, 2 high, 3 critical", HelpName = "n" };
-    private readonly Option<string?> planner = new("--planner") { Description = "learned, spec, fire-now (oracle with a simulated fleet)", HelpName = "name" };
-    private readonly Option<string?> onlyClass = new("--class") { Description = "Only agents of this class, such as CLASS_D_GPU or gpu", HelpName = "class" };
-    private readonly Option<string?> capability = new("--capability") { Description = "Only agents with this capability", HelpName = "name" };
-    private readonly Option<bool> dryRun = new("--dry-run") { Description = "Show whom it would go to, and send nothing" };
+    private readonly Option<double?> _window = new("--window") { Description = "Arrival window in ms, above 0: ± this around the target is a hit", HelpName = "ms" };
+    private readonly Option<double?> _timeout = new("--timeout") { Description = "The longest it may take in ms, at least the window", HelpName = "ms" };
+    private readonly Option<int?> _priority = new("--priority") { Description = "0 background, 1 normal, 2 high, 3 critical", HelpName = "n" };
+    private readonly Option<string?> _planner = new("--planner") { Description = "learned, spec, fire-now (oracle with a simulated fleet)", HelpName = "name" };
+    private readonly Option<string?> _onlyClass = new("--class") { Description = "Only agents of this class, such as CLASS_D_GPU or gpu", HelpName = "class" };
+    private readonly Option<string?> _capability = new("--capability") { Description = "Only agents with this capability", HelpName = "name" };
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show whom it would go to, and send nothing" };
 
     public OperationArguments(Command verb)
     {
-        foreach (Option option in (Option[])[window, timeout, priority, planner, onlyClass, capability, dryRun]) verb.Add(option);
+        foreach (Option option in (Option[])[_window, _timeout, _priority, _planner, _onlyClass, _capability, _dryRun]) verb.Add(option);
     }
 
     /// <summary>Puts the shared options into a request. Ranges are the node's to check; only what it could not even be told is refused here.</summary>
     public OperationRequest Apply(VerbRun run, OperationRequest request)
     {
-        foreach ((string name, double? value) in new[] { ("--window", run.Parse.GetValue(window)), ("--timeout", run.Parse.GetValue(timeout)) })
+        foreach ((string name, double? value) in new[] { ("--window", run.Parse.GetValue(_window)), ("--timeout", run.Parse.GetValue(_timeout)) })
             if (value is { } ms && !(ms > 0 && double.IsFinite(ms))) throw Bad($"{name} must be above 0 ms, was {ms}", $"For example: {name} 500");
         SelectorRequest selector = request.Selector ?? new SelectorRequest();
         return request with
         {
-            WindowMs = run.Parse.GetValue(window),
-            TimeoutMs = run.Parse.GetValue(timeout),
-            Priority = run.Parse.GetValue(priority),
-            Planner = run.Parse.GetValue(planner),
-            Selector = selector with { Class = run.Parse.GetValue(onlyClass), Capability = run.Parse.GetValue(capability) },
+            WindowMs = run.Parse.GetValue(_window),
+            TimeoutMs = run.Parse.GetValue(_timeout),
+            Priority = run.Parse.GetValue(_priority),
+            Planner = run.Parse.GetValue(_planner),
+            Selector = selector with { Class = run.Parse.GetValue(_onlyClass), Capability = run.Parse.GetValue(_capability) },
         };
     }
 
@@ -46,7 +46,7 @@ internal sealed class OperationArguments
     public async Task<OperationView?> SubmitAsync(VerbRun run, NodeClient client, OperationRequest request, Action<Spectre.Console.IAnsiConsole, OperationView> render)
     {
         byte[] body = JsonSerializer.SerializeToUtf8Bytes(request, ApiViews.Default.OperationRequest);
-        if (run.Parse.GetValue(dryRun))
+        if (run.Parse.GetValue(_dryRun))
         {
             NodeAnswer<DryRunView> counted =
                 await client.PostAsync("/v1/operations?dry_run=true", body, ApiViews.Default.DryRunView, NodeClient.ReadWithin, run.Stop).ConfigureAwait(false);

@@ -7,18 +7,18 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Sends an operation over the whole mesh and waits for the quorum's decision. Exit code 1 when that is not PROCEED.</summary>
 public sealed class CascadeCommand : NodeVerb
 {
-    private readonly OperationArguments operation;
-    private readonly Option<string> strategy = new("--strategy") { Description = "wave, parallel or priority-first", HelpName = "name", DefaultValueFactory = _ => "wave" };
-    private readonly Option<string> verb = new("--verb") { Description = "observe, orient, decide, act, record or sync", HelpName = "name", DefaultValueFactory = _ => "sync" };
-    private readonly Option<string?> payload = new("--payload") { Description = "The content: JSON, or @file", HelpName = "json" };
+    private readonly OperationArguments _operation;
+    private readonly Option<string> _strategy = new("--strategy") { Description = "wave, parallel or priority-first", HelpName = "name", DefaultValueFactory = _ => "wave" };
+    private readonly Option<string> _verb = new("--verb") { Description = "observe, orient, decide, act, record or sync", HelpName = "name", DefaultValueFactory = _ => "sync" };
+    private readonly Option<string?> _payload = new("--payload") { Description = "The content: JSON, or @file", HelpName = "json" };
 
     public CascadeCommand()
         : base("cascade", "Bring the whole mesh to READY at one moment (exit code 1 unless the decision is PROCEED)")
     {
-        Add(strategy);
-        Add(verb);
-        Add(payload);
-        operation = new OperationArguments(this);
+        Add(_strategy);
+        Add(_verb);
+        Add(_payload);
+        _operation = new OperationArguments(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -31,31 +31,31 @@ public sealed class CascadeCommand : NodeVerb
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        OperationView? ended = await operation.SubmitAsync(run, client, Request(run), Views.Operation).ConfigureAwait(false);
+        OperationView? ended = await _operation.SubmitAsync(run, client, Request(run), Views.Operation).ConfigureAwait(false);
         return ended is null or { Decision.Decision: "PROCEED" } ? ExitCode.Ok : ExitCode.NotAchieved;
     }
 
-    private OperationRequest Request(VerbRun run) => operation.Apply(run, new OperationRequest
+    private OperationRequest Request(VerbRun run) => _operation.Apply(run, new OperationRequest
     {
-        Cascade = run.Parse.GetRequiredValue(strategy),
-        Verb = run.Parse.GetRequiredValue(verb),
-        Payload = OperationArguments.Payload(run, run.Parse.GetValue(payload)),
+        Cascade = run.Parse.GetRequiredValue(_strategy),
+        Verb = run.Parse.GetRequiredValue(_verb),
+        Payload = OperationArguments.Payload(run, run.Parse.GetValue(_payload)),
     });
 }
 
 /// <summary>Sends a message to all at once (M 7.1). Exit code 1 when nothing was sent, and with <c>--require-ack</c> unless the decision is PROCEED.</summary>
 public sealed class BroadcastCommand : NodeVerb
 {
-    private readonly OperationArguments operation;
-    private readonly Argument<string> message = new("message") { Description = "The text; agents get it as a JSON string" };
-    private readonly Option<bool> requireAck = new("--require-ack") { Description = "Exit code 1 unless enough agents acked READY in time" };
+    private readonly OperationArguments _operation;
+    private readonly Argument<string> _message = new("message") { Description = "The text; agents get it as a JSON string" };
+    private readonly Option<bool> _requireAck = new("--require-ack") { Description = "Exit code 1 unless enough agents acked READY in time" };
 
     public BroadcastCommand()
         : base("broadcast", "Send a message to all agents at once")
     {
-        Add(message);
-        Add(requireAck);
-        operation = new OperationArguments(this);
+        Add(_message);
+        Add(_requireAck);
+        _operation = new OperationArguments(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -65,37 +65,37 @@ public sealed class BroadcastCommand : NodeVerb
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        OperationView? ended = await operation.SubmitAsync(run, client, Request(run), (console, o) =>
+        OperationView? ended = await _operation.SubmitAsync(run, client, Request(run), (console, o) =>
         {
             Views.Line(console, $"Broadcast complete: {o.Counts!.Sent:N0} sent, {o.AgentsReached:N0} acknowledged, {o.Counts.Skipped:N0} skipped");
             Views.Operation(console, o);
         }).ConfigureAwait(false);
         if (ended is null) return ExitCode.Ok;
-        bool good = run.Parse.GetValue(requireAck) ? ended.Decision!.Decision == "PROCEED" : ended.Counts!.Sent > 0;
+        bool good = run.Parse.GetValue(_requireAck) ? ended.Decision!.Decision == "PROCEED" : ended.Counts!.Sent > 0;
         return good ? ExitCode.Ok : ExitCode.NotAchieved;
     }
 
-    private OperationRequest Request(VerbRun run) => operation.Apply(run, new OperationRequest
+    private OperationRequest Request(VerbRun run) => _operation.Apply(run, new OperationRequest
     {
         Strategy = "broadcast",
         Verb = "sync",
-        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(message)),
+        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_message)),
     });
 }
 
 /// <summary>Asks a sample of agents and groups what they answer (M 7.1). Exit code 1 when the decision is not PROCEED.</summary>
 public sealed class AskCommand : NodeVerb
 {
-    private readonly OperationArguments operation;
-    private readonly Argument<string> question = new("question") { Description = "The text; agents get it as a JSON string" };
-    private readonly Option<int> sample = new("--sample") { Description = "How many agents to ask", HelpName = "n", DefaultValueFactory = _ => 100 };
+    private readonly OperationArguments _operation;
+    private readonly Argument<string> _question = new("question") { Description = "The text; agents get it as a JSON string" };
+    private readonly Option<int> _sample = new("--sample") { Description = "How many agents to ask", HelpName = "n", DefaultValueFactory = _ => 100 };
 
     public AskCommand()
         : base("ask", "Ask a sample of agents and group their answers (exit code 1 unless the decision is PROCEED)")
     {
-        Add(question);
-        Add(sample);
-        operation = new OperationArguments(this);
+        Add(_question);
+        Add(_sample);
+        _operation = new OperationArguments(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -103,22 +103,22 @@ public sealed class AskCommand : NodeVerb
 
     private protected override void CheckInput(VerbRun run)
     {
-        if (run.Parse.GetValue(sample) < 1)
-            throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"--sample must be at least 1, was {run.Parse.GetValue(sample)}", "For example: --sample 100"));
+        if (run.Parse.GetValue(_sample) < 1)
+            throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"--sample must be at least 1, was {run.Parse.GetValue(_sample)}", "For example: --sample 100"));
         Request(run);
     }
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {
-        OperationView? ended = await operation.SubmitAsync(run, client, Request(run), Views.Operation).ConfigureAwait(false);
+        OperationView? ended = await _operation.SubmitAsync(run, client, Request(run), Views.Operation).ConfigureAwait(false);
         return ended is null or { Decision.Decision: "PROCEED" } ? ExitCode.Ok : ExitCode.NotAchieved;
     }
 
-    private OperationRequest Request(VerbRun run) => operation.Apply(run, new OperationRequest
+    private OperationRequest Request(VerbRun run) => _operation.Apply(run, new OperationRequest
     {
         Verb = "observe",
-        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(question)),
+        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_question)),
         CollectAnswers = true,
-        Selector = new SelectorRequest { Sample = run.Parse.GetValue(sample) },
+        Selector = new SelectorRequest { Sample = run.Parse.GetValue(_sample) },
     });
 }

@@ -19,22 +19,22 @@ public sealed class UpCommand : VerbCommand
 
     private static readonly TimeSpan DrainWithin = TimeSpan.FromSeconds(5);
 
-    private readonly Option<string> fleet = new("--fleet")
+    private readonly Option<string> _fleet = new("--fleet")
     {
         Description = "A fleet file, or demo for 30,000 simulated agents",
         HelpName = "file",
         DefaultValueFactory = _ => Demo,
     };
 
-    private readonly Option<string?> listen = new("--listen") { Description = "Where to listen; port 0 takes a free one (default: the fleet file's, else 127.0.0.1:7300)", HelpName = "address" };
-    private readonly Option<string?> dataDirectory = new("--data-dir") { Description = "Where the operator key and node.json are (default: the fleet file's, else .mesh)", HelpName = "dir" };
+    private readonly Option<string?> _listen = new("--listen") { Description = "Where to listen; port 0 takes a free one (default: the fleet file's, else 127.0.0.1:7300)", HelpName = "address" };
+    private readonly Option<string?> _dataDirectory = new("--data-dir") { Description = "Where the operator key and node.json are (default: the fleet file's, else .mesh)", HelpName = "dir" };
 
     public UpCommand()
         : base("up", "Run a node with a simulated fleet until Ctrl-C")
     {
-        Add(fleet);
-        Add(listen);
-        Add(dataDirectory);
+        Add(_fleet);
+        Add(_listen);
+        Add(_dataDirectory);
     }
 
     /// <inheritdoc/>
@@ -45,10 +45,10 @@ public sealed class UpCommand : VerbCommand
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
     {
-        string named = run.Parse.GetRequiredValue(fleet);
+        string named = run.Parse.GetRequiredValue(_fleet);
         FleetFile file = FleetFile.LoadOrDefault(named == Demo ? null : run.PathOf(named), run.Context.WorkingDirectory);
-        IPEndPoint at = run.Parse.GetValue(listen) is { } given ? EndPointOf(given) : file.Node.Listen;
-        string data = run.Parse.GetValue(dataDirectory) is { } folder ? run.PathOf(folder) : file.Node.DataDirectory;
+        IPEndPoint at = run.Parse.GetValue(_listen) is { } given ? EndPointOf(given) : file.Node.Listen;
+        string data = run.Parse.GetValue(_dataDirectory) is { } folder ? run.PathOf(folder) : file.Node.DataDirectory;
         await RefuseSecondAsync(data, run.Stop).ConfigureAwait(false);
 
         MeshSettings settings = file.Settings();

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Mesh30K.Cli.Output;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;

@@ -100,18 +100,18 @@ public sealed class OraclePlanner(IArrivalOracle oracle) : IArrivalPlanner
 /// <param name="oracle">Present in simulations only; without it <see cref="PlannerKind.Oracle"/> is not offered.</param>
 public sealed class PlannerSet(IArrivalOracle? oracle = null)
 {
-    private readonly IArrivalPlanner learned = new LearnedPlanner();
-    private readonly IArrivalPlanner spec = new SpecPlanner();
-    private readonly IArrivalPlanner fireNow = new FireNowPlanner();
-    private readonly IArrivalPlanner? truth = oracle is null ? null : new OraclePlanner(oracle);
+    private readonly IArrivalPlanner _learned = new LearnedPlanner();
+    private readonly IArrivalPlanner _spec = new SpecPlanner();
+    private readonly IArrivalPlanner _fireNow = new FireNowPlanner();
+    private readonly IArrivalPlanner? _truth = oracle is null ? null : new OraclePlanner(oracle);
 
-    public bool HasOracle => truth is not null;
+    public bool HasOracle => _truth is not null;
 
     public IArrivalPlanner? Find(PlannerKind kind) => kind switch
     {
-        PlannerKind.Learned => learned,
-        PlannerKind.Spec => spec,
-        PlannerKind.FireNow => fireNow,
-        _ => truth,
+        PlannerKind.Learned => _learned,
+        PlannerKind.Spec => _spec,
+        PlannerKind.FireNow => _fireNow,
+        _ => _truth,
     };
 }

@@ -45,13 +45,13 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
     /// <summary>Passes over several budgets in which a member may still move; after them the one that would have to move is skipped.</summary>
     private const int MovingPassesMax = 8;
 
-    private readonly int[] order = new int[memberSlots.Length];
-    private readonly long[] due = new long[memberSlots.Length];
-    private readonly long[] place = new long[memberSlots.Length];
-    private readonly long spacing = (long)Math.Min(1L << 60, Math.Ceiling(share.SpacingMs * Instant.TicksPerMs));
+    private readonly int[] _order = new int[memberSlots.Length];
+    private readonly long[] _due = new long[memberSlots.Length];
+    private readonly long[] _place = new long[memberSlots.Length];
+    private readonly long _spacing = (long)Math.Min(1L << 60, Math.Ceiling(share.SpacingMs * Instant.TicksPerMs));
 
     /// <summary>Places of operations planned before that still bind, in order. Bound: the members times the operations that a lead keeps open.</summary>
-    private readonly List<long> taken = [];
+    private readonly List<long> _taken = [];
 
     public RateBudgetShare Share { get; } = share;
 
@@ -84,10 +84,10 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
         foreach (int slot in memberSlots)
         {
             if (lines[slot].Outcome != AgentOutcome.InTransit) continue;
-            order[n] = slot;
-            due[n++] = lines[slot].PlannedAtTicks;
+            _order[n] = slot;
+            _due[n++] = lines[slot].PlannedAtTicks;
         }
-        Array.Sort(due, order, 0, n);
+        Array.Sort(_due, _order, 0, n);
         bool atOnce = latestTicks > 0;
         bool changed = false;
         long at = now.PlusMs(Share.PhaseMs).Ticks;
@@ -95,26 +95,26 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
         int next = 0;
         for (int i = 0; i < n; i++)
         {
-            at = FirstFree(atOnce ? Math.Max(at, due[i]) : at, ref next);
-            if (at > (atOnce ? latestTicks : due[i]))
+            at = FirstFree(atOnce ? Math.Max(at, _due[i]) : at, ref next);
+            if (at > (atOnce ? latestTicks : _due[i]))
             {
-                lines[order[i]].LeadMs += (float)((at - now.Ticks) / (double)Instant.TicksPerMs);
-                ArrivalPlan.Skip(ref lines[order[i]], SkipReason.RateBudget);
+                lines[_order[i]].LeadMs += (float)((at - now.Ticks) / (double)Instant.TicksPerMs);
+                ArrivalPlan.Skip(ref lines[_order[i]], SkipReason.RateBudget);
                 changed = true;
                 continue;
             }
-            place[kept] = at;
-            due[kept] = due[i];
-            order[kept++] = order[i];
-            at += spacing;
+            _place[kept] = at;
+            _due[kept] = _due[i];
+            _order[kept++] = _order[i];
+            at += _spacing;
         }
         if (!atOnce) MoveBack(kept);
         for (int i = 0; i < kept; i++)
         {
-            ref SlipLine line = ref lines[order[i]];
-            if (line.PlannedAtTicks == place[i]) continue;
+            ref SlipLine line = ref lines[_order[i]];
+            if (line.PlannedAtTicks == _place[i]) continue;
             changed = true;
-            if (mayMove) line.PlannedAtTicks = place[i];
+            if (mayMove) line.PlannedAtTicks = _place[i];
             else ArrivalPlan.Skip(ref line, SkipReason.RateBudget);
         }
         return changed;
@@ -123,12 +123,12 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
     /// <summary>Each place is free already, so none moves before where the forward pass put it.</summary>
     private void MoveBack(int kept)
     {
-        int before = taken.Count - 1;
+        int before = _taken.Count - 1;
         long limit = long.MaxValue;
         for (int i = kept - 1; i >= 0; i--)
         {
-            place[i] = LastFree(Math.Min(due[i], limit), ref before);
-            limit = place[i] - spacing;
+            _place[i] = LastFree(Math.Min(_due[i], limit), ref before);
+            limit = _place[i] - _spacing;
         }
     }
 
@@ -136,9 +136,9 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
     {
         while (true)
         {
-            while (next < taken.Count && taken[next] <= at - spacing) next++;
-            if (next == taken.Count || taken[next] >= at + spacing) return at;
-            at = taken[next] + spacing;
+            while (next < _taken.Count && _taken[next] <= at - _spacing) next++;
+            if (next == _taken.Count || _taken[next] >= at + _spacing) return at;
+            at = _taken[next] + _spacing;
         }
     }
 
@@ -146,23 +146,23 @@ public sealed class RateBudgetPlanner(RateBudgetShare share, int[] memberSlots)
     {
         while (true)
         {
-            while (before >= 0 && taken[before] >= at + spacing) before--;
-            if (before < 0 || taken[before] <= at - spacing) return at;
-            at = taken[before] - spacing;
+            while (before >= 0 && _taken[before] >= at + _spacing) before--;
+            if (before < 0 || _taken[before] <= at - _spacing) return at;
+            at = _taken[before] - _spacing;
         }
     }
 
     private void Forget(Instant now)
     {
         int past = 0;
-        while (past < taken.Count && taken[past] <= now.Ticks - spacing) past++;
-        taken.RemoveRange(0, past);
+        while (past < _taken.Count && _taken[past] <= now.Ticks - _spacing) past++;
+        _taken.RemoveRange(0, past);
     }
 
     private void Keep(SlipLine[] lines)
     {
         foreach (int slot in memberSlots)
-            if (lines[slot].Outcome == AgentOutcome.InTransit) taken.Add(lines[slot].PlannedAtTicks);
-        taken.Sort();
+            if (lines[slot].Outcome == AgentOutcome.InTransit) _taken.Add(lines[slot].PlannedAtTicks);
+        _taken.Sort();
     }
 }

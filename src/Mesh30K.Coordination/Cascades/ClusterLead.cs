@@ -37,35 +37,35 @@ public sealed class ClusterLead
     /// <summary>Closed gatherings kept for late acks; the oldest goes first.</summary>
     private const int ClosedGathersMax = 4;
 
-    private readonly AgentRecord?[] agents;
-    private readonly bool[] selected;
-    private readonly PlannerSet planners;
-    private readonly RateBudgetPlanner[] budgets;
-    private readonly long bucketTicks;
-    private readonly List<LeadGather> gathers = [];
-    private readonly EffectList<Observation> observations = new();
-    private int open;
+    private readonly AgentRecord?[] _agents;
+    private readonly bool[] _selected;
+    private readonly PlannerSet _planners;
+    private readonly RateBudgetPlanner[] _budgets;
+    private readonly long _bucketTicks;
+    private readonly List<LeadGather> _gathers = [];
+    private readonly EffectList<Observation> _observations = new();
+    private int _open;
 
     public ClusterLead(ClusterAddress address, AgentRecord?[] agents, PlannerSet planners, ArrivalOptions options, RateBudgetPlanner[] budgets)
     {
         Invariant.Check(options.Validate() is null);
         Address = address;
-        this.agents = agents;
-        this.planners = planners;
-        this.budgets = budgets;
-        selected = new bool[agents.Length];
-        bucketTicks = Math.Max(1, (long)(options.BucketMs * Instant.TicksPerMs));
+        _agents = agents;
+        _planners = planners;
+        _budgets = budgets;
+        _selected = new bool[agents.Length];
+        _bucketTicks = Math.Max(1, (long)(options.BucketMs * Instant.TicksPerMs));
     }
 
     public ClusterAddress Address { get; }
 
     /// <summary>The cluster's agents by slot; null is a free place.</summary>
-    public ReadOnlySpan<AgentRecord?> Agents => agents;
+    public ReadOnlySpan<AgentRecord?> Agents => _agents;
 
     public LeadCounters Counters;
 
     /// <summary>Whether observations wait to be learned.</summary>
-    public bool HasUnsettled => observations.Count > 0;
+    public bool HasUnsettled => _observations.Count > 0;
 
     /// <summary>Takes an order: plans it, hands over the sends, and reports at once when there is nothing to wait for.</summary>
     public void Step(OperationOrder order, Instant now, Effects effects)
@@ -73,17 +73,17 @@ public sealed class ClusterLead
         // A bus may deliver twice; a second plan would send everything twice.
         if (Find(order.Handle) is not null) return;
         Settle();
-        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, agents.Length);
+        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, _agents.Length);
         LeadGather gather = new(order, slip, now);
-        SkipReason refuseAll = open >= OpenGathersMax ? SkipReason.LeadBusy : order.SkipAllAs;
-        if (AgentSelection.Mark(order, Address.Index, agents, selected) > 0) Plan(order, slip, now, refuseAll);
+        SkipReason refuseAll = _open >= OpenGathersMax ? SkipReason.LeadBusy : order.SkipAllAs;
+        if (AgentSelection.Mark(order, Address.Index, _agents, _selected) > 0) Plan(order, slip, now, refuseAll);
 
         SlipLine[] lines = slip.Lines;
         int sends = 0;
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Outcome != AgentOutcome.InTransit) continue;
-            effects.Deliveries.Add(new Delivery(slip, order, agents[i]!.AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
+            effects.Deliveries.Add(new Delivery(slip, order, _agents[i]!.AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
             sends++;
         }
         gather.InTransit = sends;
@@ -92,7 +92,7 @@ public sealed class ClusterLead
             Report(gather, now, effects);
             return;
         }
-        open++;
+        _open++;
         Keep(gather);
         effects.Timers.Add(new TimerRequest(order.GatherUntil, RoleAddress.OfLead(Address.Sector, Address.Cluster), order.Handle, 0));
     }
@@ -101,7 +101,7 @@ public sealed class ClusterLead
     public void Step(in AgentAck ack, Instant now, Effects effects)
     {
         LeadGather? gather = Find(ack.Operation);
-        if (gather is null || (uint)ack.Slot >= (uint)agents.Length || agents[ack.Slot] is not { } agent)
+        if (gather is null || (uint)ack.Slot >= (uint)_agents.Length || _agents[ack.Slot] is not { } agent)
         {
             Counters.UnknownAcks++;
             return;
@@ -134,14 +134,14 @@ public sealed class ClusterLead
         if (!wasOpen) Counters.LateAcks++;
         agent.QueueDepth = ack.QueueDepth;
         agent.Dirty = true;
-        observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
+        _observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
 
     /// <summary>Takes one heartbeat. Returns true when it brought an agent back that was offline.</summary>
     public bool Step(in AgentHeartbeat heartbeat)
     {
-        if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return false;
+        if ((uint)heartbeat.Slot >= (uint)_agents.Length || _agents[heartbeat.Slot] is not { } agent) return false;
         agent.LastHeartbeatAt = heartbeat.ReceivedAt;
         agent.QueueDepth = heartbeat.QueueDepth;
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
@@ -161,18 +161,18 @@ public sealed class ClusterLead
     /// <summary>Teaches the estimators what the acks since the last call showed. The host calls it when it has nothing better to do.</summary>
     public void Settle()
     {
-        foreach (ref readonly Observation o in observations.Items)
+        foreach (ref readonly Observation o in _observations.Items)
         {
-            AgentRecord agent = agents[o.Slot]!;
+            AgentRecord agent = _agents[o.Slot]!;
             agent.Estimator.Observe(o.NetworkMs, o.ServiceMs, o.PayloadWeight);
             if (o.InTime) agent.Reliability.Record(true, o.At);
         }
-        observations.Clear();
+        _observations.Clear();
     }
 
     private void Plan(OperationOrder order, DispatchSlip slip, Instant now, SkipReason refuseAll)
     {
-        IArrivalPlanner? planner = planners.Find(order.Spec.Planner);
+        IArrivalPlanner? planner = _planners.Find(order.Spec.Planner);
         Invariant.Check(planner is not null);
         SlipLine[] lines = slip.Lines;
         float weight = slip.PayloadWeight;
@@ -180,8 +180,8 @@ public sealed class ClusterLead
         IReadOnlyList<string>? required = order.Spec.RequiredCapabilities is { Count: > 0 } some ? some : null;
         for (int i = 0; i < lines.Length; i++)
         {
-            if (!selected[i]) continue;
-            AgentRecord agent = agents[i]!;
+            if (!_selected[i]) continue;
+            AgentRecord agent = _agents[i]!;
             ref SlipLine line = ref lines[i];
             line.Confidence = agent.Confidence;
             SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, required);
@@ -191,11 +191,11 @@ public sealed class ClusterLead
                 continue;
             }
             LeadEstimate estimate = planner.Estimate(agent, now, weight, budget);
-            ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, bucketTicks);
+            ArrivalPlan.PlanLine(ref line, estimate, planner.Kind, order.Target, now, order.ExpiresAt, _bucketTicks);
         }
-        if (budgets.Length == 0) return;
+        if (_budgets.Length == 0) return;
         long latest = order.Spec.Planner == PlannerKind.FireNow ? Math.Min(order.GatherUntil.Ticks, order.ExpiresAt.Ticks) : 0;
-        RateBudgetPlanner.SpreadAll(budgets, lines, now, latest);
+        RateBudgetPlanner.SpreadAll(_budgets, lines, now, latest);
     }
 
     /// <summary>The claim between 0 and the limit; 0 when it is not a number.</summary>
@@ -213,33 +213,33 @@ public sealed class ClusterLead
 
     private void Finish(LeadGather gather, Instant now, Effects effects)
     {
-        open--;
+        _open--;
         // An agent that did not answer in time counts against its reliability now; its late ack, should one come, teaches its delay only.
         // One whose send was never released was not asked: that is no failure of the agent.
         SlipLine[] lines = gather.Slip.Lines;
         for (int i = 0; gather.InTransit > 0 && i < lines.Length; i++)
-            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) != 0) agents[i]!.Reliability.Record(false, now);
+            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) != 0) _agents[i]!.Reliability.Record(false, now);
         Report(gather, now, effects);
     }
 
     private void Report(LeadGather gather, Instant now, Effects effects) =>
-        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(agents, now)));
+        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(_agents, now)));
 
     private LeadGather? Find(long operation)
     {
-        for (int i = gathers.Count - 1; i >= 0; i--)
-            if (gathers[i].Order.Handle == operation) return gathers[i];
+        for (int i = _gathers.Count - 1; i >= 0; i--)
+            if (_gathers[i].Order.Handle == operation) return _gathers[i];
         return null;
     }
 
     private void Keep(LeadGather gather)
     {
-        if (gathers.Count >= ClosedGathersMax + OpenGathersMax || gathers.Count > ClosedGathersMax && open <= 1)
+        if (_gathers.Count >= ClosedGathersMax + OpenGathersMax || _gathers.Count > ClosedGathersMax && _open <= 1)
         {
-            int oldest = gathers.FindIndex(g => g.Closed);
-            if (oldest >= 0) gathers.RemoveAt(oldest);
+            int oldest = _gathers.FindIndex(g => g.Closed);
+            if (oldest >= 0) _gathers.RemoveAt(oldest);
         }
-        gathers.Add(gather);
+        _gathers.Add(gather);
     }
 
     private readonly record struct Observation(int Slot, float NetworkMs, float ServiceMs, float PayloadWeight, bool InTime, Instant At);

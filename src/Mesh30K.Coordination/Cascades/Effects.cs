@@ -7,21 +7,21 @@ namespace Mesh30K.Coordination.Cascades;
 /// <summary>A reusable list of effects: the machine appends, the host reads the span and clears. Not thread-safe.</summary>
 public sealed class EffectList<T>
 {
-    private T[] items = new T[16];
+    private T[] _items = new T[16];
 
     public int Count { get; private set; }
 
-    public ReadOnlySpan<T> Items => items.AsSpan(0, Count);
+    public ReadOnlySpan<T> Items => _items.AsSpan(0, Count);
 
     public void Add(in T item)
     {
-        if (Count == items.Length) Array.Resize(ref items, Count * 2);
-        items[Count++] = item;
+        if (Count == _items.Length) Array.Resize(ref _items, Count * 2);
+        _items[Count++] = item;
     }
 
     public void Clear()
     {
-        Array.Clear(items, 0, Count);
+        Array.Clear(_items, 0, Count);
         Count = 0;
     }
 }

@@ -13,12 +13,12 @@ namespace Mesh30K.Coordination.Cascades;
 /// </summary>
 internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instant plannedAt)
 {
-    private List<AgentAnswer>? answers;
-    private Dictionary<int, ConflictDetail>? conflicts;
-    private int readyByTarget;
-    private int windowHits;
-    private int ready;
-    private int conflict;
+    private List<AgentAnswer>? _answers;
+    private Dictionary<int, ConflictDetail>? _conflicts;
+    private int _readyByTarget;
+    private int _windowHits;
+    private int _ready;
+    private int _conflict;
 
     public OperationOrder Order { get; } = order;
 
@@ -41,16 +41,16 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
         InTransit--;
         if (ack.State == TrinaryState.Ready)
         {
-            ready++;
-            if (line.OffsetMs <= 0) readyByTarget++;
-            if (Order.Spec.CollectAnswers && ack.Detail?.Result is { } result) (answers ??= []).Add(new AgentAnswer(agent.Id, result));
+            _ready++;
+            if (line.OffsetMs <= 0) _readyByTarget++;
+            if (Order.Spec.CollectAnswers && ack.Detail?.Result is { } result) (_answers ??= []).Add(new AgentAnswer(agent.Id, result));
         }
         else
         {
-            conflict++;
-            if (ack.Detail?.Conflict is { } detail) (conflicts ??= [])[ack.Slot] = detail;
+            _conflict++;
+            if (ack.Detail?.Conflict is { } detail) (_conflicts ??= [])[ack.Slot] = detail;
         }
-        if (Math.Abs(line.OffsetMs) <= Order.Spec.WindowMs) windowHits++;
+        if (Math.Abs(line.OffsetMs) <= Order.Spec.WindowMs) _windowHits++;
         return true;
     }
 
@@ -60,7 +60,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
         Invariant.Check(!Closed);
         Closed = true;
         SlipLine[] lines = Slip.Lines;
-        GatherCounts counts = new() { Ready = ready, Conflict = conflict, WindowHits = windowHits, ReadyByTarget = readyByTarget };
+        GatherCounts counts = new() { Ready = _ready, Conflict = _conflict, WindowHits = _windowHits, ReadyByTarget = _readyByTarget };
         int rostered = 0;
         for (int i = 0; i < lines.Length; i++)
         {
@@ -72,7 +72,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
             if (line.Outcome is AgentOutcome.Skipped or AgentOutcome.InTransit or AgentOutcome.Conflict) rostered++;
         }
 
-        int acked = ready + conflict;
+        int acked = _ready + _conflict;
         float[] offsets = new float[acked];
         float[] errors = new float[acked];
         RosterEntry[] roster = rostered == 0 ? [] : new RosterEntry[rostered];
@@ -92,9 +92,9 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
             if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!);
         }
         Invariant.Check(a == acked && r == rostered);
-        AgentAnswer[] given = answers?.ToArray() ?? [];
+        AgentAnswer[] given = _answers?.ToArray() ?? [];
         // Kept for late acks from here on; what it gathered has gone up.
-        (answers, conflicts) = (null, null);
+        (_answers, _conflicts) = (null, null);
         return new ClusterReport(Order.Handle, Slip.Cluster, counts, offsets, errors, roster, given, confidence);
     }
 
@@ -104,5 +104,5 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
 
     private RosterEntry Entry(int slot, in SlipLine line, AgentRecord agent) => new(
         agent.Id, Slip.Cluster.ToString(), line.Outcome, line.Reason, line.LeadMs, (float)Slip.Target.MsSince(plannedAt),
-        line.Outcome == AgentOutcome.Conflict ? conflicts?.GetValueOrDefault(slot) : null);
+        line.Outcome == AgentOutcome.Conflict ? _conflicts?.GetValueOrDefault(slot) : null);
 }

@@ -32,42 +32,42 @@ public sealed class Orchestrator
     /// <summary>How long after the end of a gathering the orchestrator waits for its sectors, in ms.</summary>
     public const double GraceMs = 250;
 
-    private readonly MeshShape shape;
-    private readonly PlannerSet planners;
-    private readonly OrchestratorOptions options;
-    private readonly TargetChoice targets;
-    private readonly PriorityQueue<RunningOperation, (int, long)> queue = new();
-    private readonly Dictionary<long, RunningOperation> byHandle = [];
-    private int running;
-    private long nextNumber = 1;
-    private long nextHandle = 1;
+    private readonly MeshShape _shape;
+    private readonly PlannerSet _planners;
+    private readonly OrchestratorOptions _options;
+    private readonly TargetChoice _targets;
+    private readonly PriorityQueue<RunningOperation, (int, long)> _queue = new();
+    private readonly Dictionary<long, RunningOperation> _byHandle = [];
+    private int _running;
+    private long _nextNumber = 1;
+    private long _nextHandle = 1;
 
     public Orchestrator(MeshShape shape, PlannerSet planners, ArrivalOptions arrival, OrchestratorOptions options)
     {
         Invariant.Check(options.ConcurrentMax >= 1 && options.ConcurrentMax <= ClusterLead.OpenGathersMax);
-        this.shape = shape;
-        this.planners = planners;
-        this.options = options;
-        targets = new TargetChoice(shape.Sectors, arrival);
+        _shape = shape;
+        _planners = planners;
+        _options = options;
+        _targets = new TargetChoice(shape.Sectors, arrival);
     }
 
     /// <summary>Operations in progress.</summary>
-    public int Running => running;
+    public int Running => _running;
 
     /// <summary>Operations that wait for a place.</summary>
-    public int Queued => queue.Count;
+    public int Queued => _queue.Count;
 
     /// <summary>Admits an operation, or says what is wrong with it. An accepted one ends in exactly one <see cref="Effects.Completed"/>.</summary>
     public SubmitResult Submit(OperationSpec spec, MessageId id, Instant now, Effects effects)
     {
         string? wrong = spec.Validate()
-            ?? (planners.Find(spec.Planner) is null ? "the planner oracle exists in simulations only; use learned, spec or fire-now" : null)
+            ?? (_planners.Find(spec.Planner) is null ? "the planner oracle exists in simulations only; use learned, spec or fire-now" : null)
             ?? spec.Stages.Append(spec.Selector).Select(WrongWith).FirstOrDefault(w => w is not null)
-            ?? (running >= options.ConcurrentMax && queue.Count >= options.QueuedMax ? $"{queue.Count} operations are waiting already; try again later" : null);
+            ?? (_running >= _options.ConcurrentMax && _queue.Count >= _options.QueuedMax ? $"{_queue.Count} operations are waiting already; try again later" : null);
         if (wrong is not null) return new(0, wrong);
 
-        RunningOperation operation = new(nextNumber++, id, spec, CascadePhases.Of(spec), now);
-        queue.Enqueue(operation, (-(int)spec.Priority, operation.Number));
+        RunningOperation operation = new(_nextNumber++, id, spec, CascadePhases.Of(spec), now);
+        _queue.Enqueue(operation, (-(int)spec.Priority, operation.Number));
         Admit(now, effects);
         return new(operation.Number, null);
     }
@@ -85,40 +85,40 @@ public sealed class Orchestrator
     }
 
     /// <summary>Takes what a sector says of its agents.</summary>
-    public void Take(SectorSummary summary) => targets.Take(summary);
+    public void Take(SectorSummary summary) => _targets.Take(summary);
 
     /// <summary>Time is up for a gathering or a confirmation round.</summary>
     public void Step(in TimerRequest fired, Instant now, Effects effects)
     {
-        if (!byHandle.TryGetValue(fired.Operation, out RunningOperation? operation)) return;
+        if (!_byHandle.TryGetValue(fired.Operation, out RunningOperation? operation)) return;
         if (operation.Round is not null) EndRound(operation, now, effects);
         else EndPhase(operation, now, effects);
     }
 
     private void Step(SectorReport report, Instant now, Effects effects)
     {
-        if (!byHandle.TryGetValue(report.Handle, out RunningOperation? operation) || operation.Gather is not { } gather) return;
+        if (!_byHandle.TryGetValue(report.Handle, out RunningOperation? operation) || operation.Gather is not { } gather) return;
         if (!gather.Take(report)) return;
         if (gather.Waiting == 0) EndPhase(operation, now, effects);
     }
 
     private void Step(Confirmation confirmation, Instant now, Effects effects)
     {
-        if (!byHandle.TryGetValue(confirmation.Handle, out RunningOperation? operation) || operation.Round is not { } round) return;
+        if (!_byHandle.TryGetValue(confirmation.Handle, out RunningOperation? operation) || operation.Round is not { } round) return;
         if (!round.Confirmed.TryAdd(confirmation.Sector, confirmation.Clusters)) return;
-        if (round.Confirmed.Count == shape.Sectors) EndRound(operation, now, effects);
+        if (round.Confirmed.Count == _shape.Sectors) EndRound(operation, now, effects);
     }
 
     private void Admit(Instant now, Effects effects)
     {
-        while (running < options.ConcurrentMax && queue.TryDequeue(out RunningOperation? operation, out _))
+        while (_running < _options.ConcurrentMax && _queue.TryDequeue(out RunningOperation? operation, out _))
         {
             if (now > operation.ExpiresAt)
             {
                 effects.Completed.Add(operation.End(OperationStatus.Expired, now));
                 continue;
             }
-            running++;
+            _running++;
             effects.Started.Add(new OperationStarted(operation.Number, operation.Id, operation.Spec, operation.SubmittedAt, now));
             if (operation.Spec.Cascade == CascadeStrategy.Wave) StartRound(operation, withClusters: false, now, effects);
             else StartPhase(operation, now, effects);
@@ -127,28 +127,28 @@ public sealed class Orchestrator
 
     private void StartRound(RunningOperation operation, bool withClusters, Instant now, Effects effects)
     {
-        long handle = nextHandle++;
+        long handle = _nextHandle++;
         Instant until = now.PlusMs(withClusters ? CascadePhases.WaveClusterMs : CascadePhases.WaveSectorMs);
         operation.Begin(handle, new ConfirmationRound(withClusters));
-        byHandle.Add(handle, operation);
+        _byHandle.Add(handle, operation);
         Preparation preparation = new(handle, withClusters, until);
-        for (int s = 0; s < shape.Sectors; s++) effects.Signals.Add(new Signal(RoleAddress.OfSector(s), preparation));
+        for (int s = 0; s < _shape.Sectors; s++) effects.Signals.Add(new Signal(RoleAddress.OfSector(s), preparation));
         effects.Timers.Add(new TimerRequest(until, RoleAddress.Orchestrator, handle, 0));
     }
 
     private void EndRound(RunningOperation operation, Instant now, Effects effects)
     {
         ConfirmationRound round = operation.Round!;
-        byHandle.Remove(operation.Handle);
+        _byHandle.Remove(operation.Handle);
         if (!round.WithClusters)
         {
             operation.SectorsReached = round.Confirmed.Count;
-            if (round.Confirmed.Count < CascadePhases.WaveSectorRate * shape.Sectors) Finish(operation, OperationStatus.FailedAtSector, now, effects);
+            if (round.Confirmed.Count < CascadePhases.WaveSectorRate * _shape.Sectors) Finish(operation, OperationStatus.FailedAtSector, now, effects);
             else StartRound(operation, withClusters: true, now, effects);
             return;
         }
         operation.ClustersReached = round.Confirmed.Values.Sum();
-        if (operation.ClustersReached < CascadePhases.WaveClusterRate * shape.Clusters) Finish(operation, OperationStatus.FailedAtCluster, now, effects);
+        if (operation.ClustersReached < CascadePhases.WaveClusterRate * _shape.Clusters) Finish(operation, OperationStatus.FailedAtCluster, now, effects);
         else StartPhase(operation, now, effects);
     }
 
@@ -159,9 +159,9 @@ public sealed class Orchestrator
         bool broadcast = spec.Strategy == RoutingStrategy.Broadcast;
         double targetInMs = broadcast ? 0
             : operation.PhaseIndex == 0 && spec.TargetInMs is { } given ? given
-            : targets.TargetInMs(spec, phase.Selector, spec.TimeoutMs - spec.WindowMs);
+            : _targets.TargetInMs(spec, phase.Selector, spec.TimeoutMs - spec.WindowMs);
         Instant target = now.PlusMs(targetInMs);
-        long handle = nextHandle++;
+        long handle = _nextHandle++;
         OperationOrder order = new()
         {
             Handle = handle,
@@ -175,30 +175,30 @@ public sealed class Orchestrator
             GatherUntil = broadcast ? now.PlusMs(spec.TimeoutMs) : target.PlusMs(spec.WindowMs),
             ExpiresAt = operation.ExpiresAt,
             SkipAllAs = phase.SkipAllAs,
-            MissPerMs = targets.MissPerMs(spec, phase.Selector),
+            MissPerMs = _targets.MissPerMs(spec, phase.Selector),
         };
-        int[] matching = new int[shape.Sectors];
-        for (int s = 0; s < matching.Length; s++) matching[s] = targets.Matching(s, phase.Selector);
+        int[] matching = new int[_shape.Sectors];
+        for (int s = 0; s < matching.Length; s++) matching[s] = _targets.Matching(s, phase.Selector);
         if (phase.Selector.Scope == SelectorScope.Cluster)
-            matching[phase.Selector.Sector] = Math.Min(matching[phase.Selector.Sector], shape.AgentsPerCluster);
+            matching[phase.Selector.Sector] = Math.Min(matching[phase.Selector.Sector], _shape.AgentsPerCluster);
         int[]? quota = phase.Selector.SampleSize is { } sample ? AgentSelection.Divide(sample, matching, handle) : null;
 
         PhaseGather gather = new(order, now, quota ?? matching);
-        for (int s = 0; s < shape.Sectors; s++)
+        for (int s = 0; s < _shape.Sectors; s++)
         {
             if (!phase.Selector.CoversSector(s) || quota is not null && quota[s] == 0) continue;
             gather.Expect(s);
             effects.Signals.Add(new Signal(RoleAddress.OfSector(s), quota is null ? order : order with { Quota = quota[s] }));
         }
         operation.Begin(handle, gather);
-        byHandle.Add(handle, operation);
+        _byHandle.Add(handle, operation);
         if (gather.Waiting == 0) EndPhase(operation, now, effects);
         else effects.Timers.Add(new TimerRequest(order.GatherUntil.PlusMs(GraceMs), RoleAddress.Orchestrator, handle, 0));
     }
 
     private void EndPhase(RunningOperation operation, Instant now, Effects effects)
     {
-        byHandle.Remove(operation.Handle);
+        _byHandle.Remove(operation.Handle);
         PhaseResult result = operation.EndPhase();
         bool last = operation.PhaseIndex == operation.Phases.Length;
         bool stop = operation.Spec.Strategy == RoutingStrategy.Pipeline && !result.Quorum.Achieved;
@@ -219,16 +219,16 @@ public sealed class Orchestrator
 
     private void Finish(RunningOperation operation, OperationStatus status, Instant now, Effects effects)
     {
-        running--;
+        _running--;
         effects.Completed.Add(operation.End(status, now));
         Admit(now, effects);
     }
 
     private string? WrongWith(Selector selector) =>
-        selector.Scope is SelectorScope.Sector or SelectorScope.Cluster && (selector.Sector < 0 || selector.Sector >= shape.Sectors)
-            ? $"there is no sector {selector.Sector}; sectors are 0 to {shape.Sectors - 1}"
-        : selector.Scope == SelectorScope.Cluster && (selector.Cluster < 0 || selector.Cluster >= shape.ClustersPerSector)
-            ? $"there is no cluster {selector.Cluster} in a sector; clusters are 0 to {shape.ClustersPerSector - 1}"
+        selector.Scope is SelectorScope.Sector or SelectorScope.Cluster && (selector.Sector < 0 || selector.Sector >= _shape.Sectors)
+            ? $"there is no sector {selector.Sector}; sectors are 0 to {_shape.Sectors - 1}"
+        : selector.Scope == SelectorScope.Cluster && (selector.Cluster < 0 || selector.Cluster >= _shape.ClustersPerSector)
+            ? $"there is no cluster {selector.Cluster} in a sector; clusters are 0 to {_shape.ClustersPerSector - 1}"
         : selector.Scope == SelectorScope.Agents && selector.Places.Count == 0 ? "name at least one agent"
         : null;
 }

@@ -15,34 +15,34 @@ internal sealed class ConfirmationRound(bool withClusters)
 /// <summary>One gathering as the orchestrator sees it: a report a sector. Merging is order-independent but for the roster, which is sorted by sector at the end.</summary>
 internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[] agentsOfSector)
 {
-    private readonly HashSet<int> waiting = [];
-    private readonly List<SectorReport> reports = [];
+    private readonly HashSet<int> _waiting = [];
+    private readonly List<SectorReport> _reports = [];
 
     public OperationOrder Order { get; } = order;
 
     public Instant StartedAt { get; } = startedAt;
 
     /// <summary>Sectors that have not reported.</summary>
-    public int Waiting => waiting.Count;
+    public int Waiting => _waiting.Count;
 
-    public IReadOnlyList<SectorReport> Reports => reports;
+    public IReadOnlyList<SectorReport> Reports => _reports;
 
-    public void Expect(int sector) => waiting.Add(sector);
+    public void Expect(int sector) => _waiting.Add(sector);
 
     public bool Take(SectorReport report)
     {
-        if (!waiting.Remove(report.Sector)) return false;
-        reports.Add(report);
+        if (!_waiting.Remove(report.Sector)) return false;
+        _reports.Add(report);
         return true;
     }
 
     /// <summary>The whole phase. The agents of a sector that did not report are in transit, as far as anyone knows.</summary>
     public GatherReport Merge()
     {
-        reports.Sort(static (a, b) => a.Sector.CompareTo(b.Sector));
+        _reports.Sort(static (a, b) => a.Sector.CompareTo(b.Sector));
         GatherReportBuilder builder = new();
-        foreach (SectorReport report in reports) builder.Add(report.Report);
-        foreach (int sector in waiting) builder.AddSilent(agentsOfSector[sector], Order.SkipAllAs);
+        foreach (SectorReport report in _reports) builder.Add(report.Report);
+        foreach (int sector in _waiting) builder.AddSilent(agentsOfSector[sector], Order.SkipAllAs);
         return builder.Build();
     }
 }
@@ -50,8 +50,8 @@ internal sealed class PhaseGather(OperationOrder order, Instant startedAt, int[]
 /// <summary>An operation from its admission to its result. Owner: the orchestrator.</summary>
 internal sealed class RunningOperation(long number, MessageId id, OperationSpec spec, PhasePlan[] phases, Instant submittedAt)
 {
-    private readonly List<PhaseResult> results = [];
-    private Instant? target;
+    private readonly List<PhaseResult> _results = [];
+    private Instant? _target;
 
     public long Number { get; } = number;
 
@@ -95,10 +95,10 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
         GatherReport report = gather.Merge();
         QuorumResult quorum = TrinaryQuorum.Decide(report.Counts.Ready, report.Counts.Conflict, report.Counts.Transit, CurrentPhase.Thresholds);
         PhaseResult result = new(CurrentPhase.Name, quorum, report, gather.Order.Target.MsSince(gather.StartedAt));
-        results.Add(result);
+        _results.Add(result);
         SectorsReached = Math.Max(SectorsReached, gather.Reports.Count);
         ClustersReached = Math.Max(ClustersReached, gather.Reports.Sum(r => r.Clusters));
-        if (gather.Order.SkipAllAs == SkipReason.None) target = gather.Order.Target;
+        if (gather.Order.SkipAllAs == SkipReason.None) _target = gather.Order.Target;
         if (report.Answers.Count > 0) Payload = report.Answers[0].Result;
         PhaseIndex++;
         Gather = null;
@@ -108,22 +108,22 @@ internal sealed class RunningOperation(long number, MessageId id, OperationSpec 
     public OperationResult End(OperationStatus status, Instant now)
     {
         GatherReportBuilder builder = new();
-        foreach (PhaseResult result in results) builder.Add(result.Report);
-        GatherReport whole = results.Count == 1 ? results[0].Report : builder.Build();
+        foreach (PhaseResult result in _results) builder.Add(result.Report);
+        GatherReport whole = _results.Count == 1 ? _results[0].Report : builder.Build();
         return new OperationResult
         {
             Number = Number,
             OperationId = Id,
             Spec = Spec,
             Status = status,
-            Quorum = results.Count == 1
-                ? results[0].Quorum
+            Quorum = _results.Count == 1
+                ? _results[0].Quorum
                 : TrinaryQuorum.Decide(whole.Counts.Ready, whole.Counts.Conflict, whole.Counts.Transit, Spec.Thresholds),
             Report = whole,
-            Phases = results,
+            Phases = _results,
             SubmittedAt = SubmittedAt,
             EndedAt = now,
-            Target = target ?? SubmittedAt,
+            Target = _target ?? SubmittedAt,
             SectorsReached = SectorsReached,
             ClustersReached = ClustersReached,
         };

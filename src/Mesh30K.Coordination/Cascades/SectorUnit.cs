@@ -22,25 +22,25 @@ public sealed class SectorUnit
     /// <summary>A cluster's summary is due once in so many sweeps: every 5 s, as often as heartbeats come (M 8.2).</summary>
     public const int SummaryEvery = 5;
 
-    private readonly ClusterLead[] leads;
-    private readonly SectorCoordinator coordinator;
-    private readonly SectorScratch scratch;
-    private SortedDictionary<string, int[]>? capabilities;
-    private bool summaryDue = true;
+    private readonly ClusterLead[] _leads;
+    private readonly SectorCoordinator _coordinator;
+    private readonly SectorScratch _scratch;
+    private SortedDictionary<string, int[]>? _capabilities;
+    private bool _summaryDue = true;
 
     /// <param name="scratch">Shared by the sectors of one event loop.</param>
     public SectorUnit(int sector, MeshShape shape, ClusterLead[] leads, SectorScratch scratch)
     {
         Invariant.Check(leads.Length == shape.ClustersPerSector);
         Sector = sector;
-        this.leads = leads;
-        this.scratch = scratch;
-        coordinator = new SectorCoordinator(sector, shape, scratch, Matching);
+        _leads = leads;
+        _scratch = scratch;
+        _coordinator = new SectorCoordinator(sector, shape, scratch, Matching);
     }
 
     public int Sector { get; }
 
-    public ReadOnlySpan<ClusterLead> Leads => leads;
+    public ReadOnlySpan<ClusterLead> Leads => _leads;
 
     /// <summary>Whether <see cref="Settle"/> has something to do.</summary>
     public bool HasUnsettled { get; private set; } = true;
@@ -48,7 +48,7 @@ public sealed class SectorUnit
     /// <summary>Counts the agents as heard at the start, so that they have their time to send a first heartbeat.</summary>
     public void Begin(Instant now)
     {
-        foreach (ClusterLead lead in leads)
+        foreach (ClusterLead lead in _leads)
             foreach (AgentRecord? agent in lead.Agents)
                 if (agent is not null) agent.LastHeartbeatAt = now;
     }
@@ -61,8 +61,8 @@ public sealed class SectorUnit
             if (body is OperationOrder order)
             {
                 // The lead learns before it plans, so that nothing would be left to show that the summary is stale.
-                summaryDue |= leads[to.Cluster].HasUnsettled;
-                leads[to.Cluster].Step(order, now, effects);
+                _summaryDue |= _leads[to.Cluster].HasUnsettled;
+                _leads[to.Cluster].Step(order, now, effects);
             }
             else if (body is Preparation preparation)
                 effects.Signals.Add(new Signal(RoleAddress.OfSector(Sector), new Confirmation(preparation.Handle, Sector, to.Cluster, 1)));
@@ -71,10 +71,10 @@ public sealed class SectorUnit
         }
         switch (body)
         {
-            case OperationOrder order: coordinator.Step(order, effects); break;
-            case ClusterReport report: coordinator.Step(report, effects); break;
-            case Preparation preparation: coordinator.Step(preparation, effects); break;
-            case Confirmation confirmation: coordinator.Step(confirmation, effects); break;
+            case OperationOrder order: _coordinator.Step(order, effects); break;
+            case ClusterReport report: _coordinator.Step(report, effects); break;
+            case Preparation preparation: _coordinator.Step(preparation, effects); break;
+            case Confirmation confirmation: _coordinator.Step(confirmation, effects); break;
             default: throw new InvariantException($"a sector takes no {body.GetType().Name}");
         }
     }
@@ -82,23 +82,23 @@ public sealed class SectorUnit
     /// <summary>Delivers one ack to its lead.</summary>
     public void Step(in AgentAck ack, int cluster, Instant now, Effects effects)
     {
-        leads[cluster].Step(ack, now, effects);
+        _leads[cluster].Step(ack, now, effects);
         HasUnsettled = true;
     }
 
     /// <summary>Delivers one heartbeat to its lead.</summary>
     public void Step(in AgentHeartbeat heartbeat, int cluster)
     {
-        if (!leads[cluster].Step(heartbeat)) return;
-        capabilities = null;
-        summaryDue = HasUnsettled = true;
+        if (!_leads[cluster].Step(heartbeat)) return;
+        _capabilities = null;
+        _summaryDue = HasUnsettled = true;
     }
 
     /// <summary>Delivers a timer.</summary>
     public void Step(in TimerRequest fired, Instant now, Effects effects)
     {
-        if (fired.Owner.Kind == RoleKind.Lead) leads[fired.Owner.Cluster].Step(fired, now, effects);
-        else coordinator.Step(fired, effects);
+        if (fired.Owner.Kind == RoleKind.Lead) _leads[fired.Owner.Cluster].Step(fired, now, effects);
+        else _coordinator.Step(fired, effects);
     }
 
     /// <summary>
@@ -107,15 +107,15 @@ public sealed class SectorUnit
     /// </summary>
     public void Settle(Effects effects)
     {
-        foreach (ClusterLead lead in leads)
+        foreach (ClusterLead lead in _leads)
         {
             if (!lead.HasUnsettled) continue;
             lead.Settle();
-            summaryDue = true;
+            _summaryDue = true;
         }
         HasUnsettled = false;
-        if (!summaryDue) return;
-        summaryDue = false;
+        if (!_summaryDue) return;
+        _summaryDue = false;
         effects.Signals.Add(new Signal(RoleAddress.Orchestrator, Summarise()));
     }
 
@@ -126,7 +126,7 @@ public sealed class SectorUnit
     /// <param name="publish">False where nobody reads snapshots: then only liveness is checked.</param>
     public void Sweep(Instant now, long round, bool publish, Effects effects)
     {
-        foreach (ClusterLead lead in leads)
+        foreach (ClusterLead lead in _leads)
         {
             foreach (AgentRecord? agent in lead.Agents)
             {
@@ -135,8 +135,8 @@ public sealed class SectorUnit
                 {
                     agent.State = OperationalState.Offline;
                     agent.Dirty = true;
-                    capabilities = null;
-                    summaryDue = HasUnsettled = true;
+                    _capabilities = null;
+                    _summaryDue = HasUnsettled = true;
                 }
                 if (publish && agent.Dirty) effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Take(agent, lead.Address, now)));
             }
@@ -145,15 +145,15 @@ public sealed class SectorUnit
     }
 
     private int Matching(ClusterAddress address, OperationOrder order) =>
-        order.Selector.CoversCluster(address) ? AgentSelection.Count(order, address.Index, leads[address.Cluster].Agents) : 0;
+        order.Selector.CoversCluster(address) ? AgentSelection.Count(order, address.Index, _leads[address.Cluster].Agents) : 0;
 
     /// <summary>How late the sector's agents are now. A new mesh gives these to its orchestrator, so that it knows of every sector before its first operation.</summary>
     public SectorSummary Summarise()
     {
         int[] eligible = new int[ImpedanceClasses.Count];
         double[] tailScales = new double[ImpedanceClasses.Count];
-        capabilities ??= CountCapabilities();
-        foreach (ClusterLead lead in leads)
+        _capabilities ??= CountCapabilities();
+        foreach (ClusterLead lead in _leads)
         {
             foreach (AgentRecord? agent in lead.Agents)
             {
@@ -161,18 +161,18 @@ public sealed class SectorUnit
                 int c = (int)agent.Class;
                 eligible[c]++;
                 Quantiles quantiles = agent.Estimator.Prepared;
-                scratch.Leads[c].Add(quantiles.Lead);
-                scratch.Medians[c].Add(quantiles.Median);
+                _scratch.Leads[c].Add(quantiles.Lead);
+                _scratch.Medians[c].Add(quantiles.Median);
                 tailScales[c] += MissBudget.TailScaleMs(quantiles.Median, quantiles.Lead);
             }
         }
-        return new SectorSummary(Sector, Take(scratch.Leads), Take(scratch.Medians), tailScales, eligible, capabilities);
+        return new SectorSummary(Sector, Take(_scratch.Leads), Take(_scratch.Medians), tailScales, eligible, _capabilities);
     }
 
     private SortedDictionary<string, int[]> CountCapabilities()
     {
         SortedDictionary<string, int[]> counts = new(StringComparer.Ordinal);
-        foreach (ClusterLead lead in leads)
+        foreach (ClusterLead lead in _leads)
             foreach (AgentRecord? agent in lead.Agents)
                 if (agent is { CanTakeWork: true })
                     foreach (string capability in agent.Capabilities)

@@ -12,20 +12,20 @@ namespace Mesh30K.Coordination.Cascades;
 /// </summary>
 public sealed class TargetChoice(int sectors, ArrivalOptions options)
 {
-    private readonly SectorSummary?[] summaries = new SectorSummary?[sectors];
-    private readonly Sketch leads = new();
-    private readonly Sketch medians = new();
+    private readonly SectorSummary?[] _summaries = new SectorSummary?[sectors];
+    private readonly Sketch _leads = new();
+    private readonly Sketch _medians = new();
 
-    public SectorSummary? SummaryOf(int sector) => summaries[sector];
+    public SectorSummary? SummaryOf(int sector) => _summaries[sector];
 
-    public void Take(SectorSummary summary) => summaries[summary.Sector] = summary;
+    public void Take(SectorSummary summary) => _summaries[summary.Sector] = summary;
 
     /// <summary>How many agents of a sector match a selector, as far as the summaries tell.</summary>
     public int Matching(int sector, Selector selector)
     {
         if (!selector.CoversSector(sector)) return 0;
         if (selector.Scope == SelectorScope.Agents) return selector.Places.Where(p => p.Cluster.Sector == sector).Distinct().Count();
-        if (summaries[sector] is not { } summary) return 0;
+        if (_summaries[sector] is not { } summary) return 0;
         int[]? perClass = selector.Capability is null ? summary.Eligible : summary.Capabilities.GetValueOrDefault(selector.Capability);
         if (perClass is null) return 0;
         return selector.Class is { } c ? perClass[(int)c] : perClass.Sum();
@@ -35,24 +35,24 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
     /// <param name="horizonMs">The latest T that the operation's timeout allows.</param>
     public double TargetInMs(OperationSpec spec, Selector selector, double horizonMs)
     {
-        leads.Clear();
-        medians.Clear();
-        for (int s = 0; s < summaries.Length; s++)
+        _leads.Clear();
+        _medians.Clear();
+        for (int s = 0; s < _summaries.Length; s++)
         {
-            if (summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
+            if (_summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
             for (int c = 0; c < ImpedanceClasses.Count; c++)
             {
                 if (selector.Class is { } only && (int)only != c) continue;
-                leads.Merge(summary.Leads[c]);
-                medians.Merge(summary.Medians[c]);
+                _leads.Merge(summary.Leads[c]);
+                _medians.Merge(summary.Medians[c]);
             }
         }
         // Sketch values are true to 1%; heavier payloads take longer in proportion to M 3.1's weight factor at the most.
         double scale = 1.01 * Math.Max(1, (1 + 0.5 * spec.PayloadWeight) / 1.5);
         double limit = (horizonMs - options.DispatchMarginMs) / scale;
         double? chosen = spec.Planner == PlannerKind.FireNow
-            ? medians.QuantileUpTo(0.5, horizonMs)
-            : leads.QuantileUpTo(options.TargetShare, limit) * scale + options.DispatchMarginMs;
+            ? _medians.QuantileUpTo(0.5, horizonMs)
+            : _leads.QuantileUpTo(options.TargetShare, limit) * scale + options.DispatchMarginMs;
         return Math.Clamp(chosen ?? horizonMs, 0, horizonMs);
     }
 
@@ -67,17 +67,17 @@ public sealed class TargetChoice(int sectors, ArrivalOptions options)
         for (int c = 0; c < ImpedanceClasses.Count; c++)
         {
             if (selector.Class is { } only && (int)only != c) continue;
-            leads.Clear();
+            _leads.Clear();
             double sum = 0;
             int count = 0;
-            for (int s = 0; s < summaries.Length; s++)
+            for (int s = 0; s < _summaries.Length; s++)
             {
-                if (summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
-                leads.Merge(summary.Leads[c]);
+                if (_summaries[s] is not { } summary || !selector.CoversSector(s)) continue;
+                _leads.Merge(summary.Leads[c]);
                 sum += summary.TailScaleSumMs[c];
                 count += summary.Eligible[c];
             }
-            if (count == 0 || leads.Quantile(0.5) > spec.TimeoutMs) continue;
+            if (count == 0 || _leads.Quantile(0.5) > spec.TimeoutMs) continue;
             scales += sum;
             agents += count;
         }

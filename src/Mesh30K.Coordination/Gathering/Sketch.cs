@@ -13,9 +13,9 @@ public sealed class Sketch
     private const double Smallest = 0.05;
     private static readonly double LogGamma = Math.Log(1.02);
 
-    private readonly int[] bins = new int[2 * Side + 1];
-    private int lowest = 2 * Side + 1;
-    private int highest = -1;
+    private readonly int[] _bins = new int[2 * Side + 1];
+    private int _lowest = 2 * Side + 1;
+    private int _highest = -1;
 
     public long Count { get; private set; }
 
@@ -29,15 +29,15 @@ public sealed class Sketch
 
     public void Merge(Sketch other)
     {
-        for (int b = other.lowest; b <= other.highest; b++)
-            if (other.bins[b] > 0) AddBin(b, other.bins[b]);
+        for (int b = other._lowest; b <= other._highest; b++)
+            if (other._bins[b] > 0) AddBin(b, other._bins[b]);
     }
 
     public void Clear()
     {
-        if (highest >= lowest) Array.Clear(bins, lowest, highest - lowest + 1);
-        lowest = bins.Length;
-        highest = -1;
+        if (_highest >= _lowest) Array.Clear(_bins, _lowest, _highest - _lowest + 1);
+        _lowest = _bins.Length;
+        _highest = -1;
         Count = 0;
     }
 
@@ -48,7 +48,7 @@ public sealed class Sketch
     public double? QuantileUpTo(double share, double limit)
     {
         long within = 0;
-        for (int b = lowest; b <= highest && ValueOf(b) <= limit; b++) within += bins[b];
+        for (int b = _lowest; b <= _highest && ValueOf(b) <= limit; b++) within += _bins[b];
         return within == 0 ? null : ValueAt(share, within);
     }
 
@@ -56,10 +56,10 @@ public sealed class Sketch
     public long CountBetween(double from, double to)
     {
         long sum = 0;
-        for (int b = lowest; b <= highest; b++)
+        for (int b = _lowest; b <= _highest; b++)
         {
             double v = ValueOf(b);
-            if (v > from && v <= to) sum += bins[b];
+            if (v > from && v <= to) sum += _bins[b];
         }
         return sum;
     }
@@ -68,16 +68,16 @@ public sealed class Sketch
     public SparseSketch ToSparse()
     {
         int n = 0;
-        for (int b = lowest; b <= highest; b++)
-            if (bins[b] > 0) n++;
+        for (int b = _lowest; b <= _highest; b++)
+            if (_bins[b] > 0) n++;
         short[] at = new short[n];
         int[] counts = new int[n];
         int i = 0;
-        for (int b = lowest; b <= highest; b++)
+        for (int b = _lowest; b <= _highest; b++)
         {
-            if (bins[b] == 0) continue;
+            if (_bins[b] == 0) continue;
             at[i] = (short)b;
-            counts[i++] = bins[b];
+            counts[i++] = _bins[b];
         }
         return new SparseSketch(at, counts);
     }
@@ -86,20 +86,20 @@ public sealed class Sketch
     private double ValueAt(double share, long of)
     {
         long rank = Math.Clamp((long)Math.Ceiling(share * of), 1, of);
-        for (int b = lowest; b <= highest; b++)
+        for (int b = _lowest; b <= _highest; b++)
         {
-            rank -= bins[b];
+            rank -= _bins[b];
             if (rank <= 0) return ValueOf(b);
         }
-        return ValueOf(highest);
+        return ValueOf(_highest);
     }
 
     private void AddBin(int bin, int count)
     {
-        bins[bin] += count;
+        _bins[bin] += count;
         Count += count;
-        if (bin < lowest) lowest = bin;
-        if (bin > highest) highest = bin;
+        if (bin < _lowest) _lowest = bin;
+        if (bin > _highest) _highest = bin;
     }
 
     private static int BinOf(float value)

@@ -11,14 +11,14 @@ namespace Mesh30K.Coordination.Topology;
 /// </summary>
 public sealed class Placement
 {
-    private readonly int[] load;
-    private readonly int[,] classLoad;
+    private readonly int[] _load;
+    private readonly int[,] _classLoad;
 
     private Placement(MeshShape shape)
     {
         Shape = shape;
-        load = new int[shape.Clusters];
-        classLoad = new int[shape.Clusters, ImpedanceClasses.Count];
+        _load = new int[shape.Clusters];
+        _classLoad = new int[shape.Clusters, ImpedanceClasses.Count];
     }
 
     public MeshShape Shape { get; }
@@ -64,11 +64,11 @@ public sealed class Placement
     {
         int best = -1;
         bool bestSame = false;
-        for (int k = 0; k < load.Length; k++)
+        for (int k = 0; k < _load.Length; k++)
         {
-            if (load[k] >= Shape.AgentsPerCluster) continue;
-            bool same = load[k] == 0 || classLoad[k, (int)impedanceClass] * 2 > load[k];
-            if (best >= 0 && (bestSame && !same || bestSame == same && load[k] >= load[best])) continue;
+            if (_load[k] >= Shape.AgentsPerCluster) continue;
+            bool same = _load[k] == 0 || _classLoad[k, (int)impedanceClass] * 2 > _load[k];
+            if (best >= 0 && (bestSame && !same || bestSame == same && _load[k] >= _load[best])) continue;
             best = k;
             bestSame = same;
         }
@@ -80,13 +80,13 @@ public sealed class Placement
     /// <summary>Frees the place of an agent that left.</summary>
     public void Remove(ClusterAddress cluster, ImpedanceClass impedanceClass)
     {
-        Invariant.Check(classLoad[cluster.Index, (int)impedanceClass] > 0);
-        classLoad[cluster.Index, (int)impedanceClass]--;
-        load[cluster.Index]--;
+        Invariant.Check(_classLoad[cluster.Index, (int)impedanceClass] > 0);
+        _classLoad[cluster.Index, (int)impedanceClass]--;
+        _load[cluster.Index]--;
         Count--;
     }
 
-    public int Load(ClusterAddress cluster) => load[cluster.Index];
+    public int Load(ClusterAddress cluster) => _load[cluster.Index];
 
     private int Dealt(int ordinal, int used)
     {
@@ -97,9 +97,9 @@ public sealed class Placement
 
     private void Take(int index, ImpedanceClass impedanceClass)
     {
-        Invariant.Check(load[index] < Shape.AgentsPerCluster);
-        load[index]++;
-        classLoad[index, (int)impedanceClass]++;
+        Invariant.Check(_load[index] < Shape.AgentsPerCluster);
+        _load[index]++;
+        _classLoad[index, (int)impedanceClass]++;
         Count++;
     }
 }

@@ -10,7 +10,7 @@ namespace Mesh30K.Node.Api;
 /// <summary>Serves an <see cref="EventStream"/> over HTTP.</summary>
 public static class EventStreamEndpoint
 {
-    private static readonly byte[] s_heartbeat = ": alive\n\n"u8.ToArray();
+    private static readonly byte[] Heartbeat = ": alive\n\n"u8.ToArray();
 
     /// <summary>
     /// Maps <c>GET pattern</c> to the stream, as <c>text/event-stream</c>. Answers 503 with <c>Retry-After</c> when there are too many readers.
@@ -36,7 +36,7 @@ public static class EventStreamEndpoint
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
         try
         {
-            await context.Response.Body.WriteAsync(s_heartbeat, ending.Token).ConfigureAwait(false);
+            await context.Response.Body.WriteAsync(Heartbeat, ending.Token).ConfigureAwait(false);
             await context.Response.Body.FlushAsync(ending.Token).ConfigureAwait(false);
             await PumpAsync(context.Response, stream.Options.Heartbeat, subscription, ending.Token).ConfigureAwait(false);
         }
@@ -62,7 +62,7 @@ public static class EventStreamEndpoint
                 }
                 catch (TimeoutException)
                 {
-                    frames.Add(s_heartbeat);
+                    frames.Add(Heartbeat);
                 }
             }
 

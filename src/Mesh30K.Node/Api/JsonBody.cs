@@ -29,8 +29,8 @@ public static class JsonBody
     /// <summary>The deepest nesting of objects and arrays.</summary>
     public const int DepthMax = 32;
 
-    private static readonly SearchValues<string> s_details = SearchValues.Create([" Path: ", " LineNumber: "], StringComparison.Ordinal);
-    private static readonly JsonReaderOptions s_reading = new() { MaxDepth = DepthMax };
+    private static readonly SearchValues<string> Details = SearchValues.Create([" Path: ", " LineNumber: "], StringComparison.Ordinal);
+    private static readonly JsonReaderOptions Reading = new() { MaxDepth = DepthMax };
 
     /// <summary>Reads all of the body. Never throws for what the client sent: 400, 413 or 415 as a problem.</summary>
     public static async Task<JsonBody<T>> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type, int bytesMax = BytesMax)
@@ -70,7 +70,7 @@ public static class JsonBody
         if (!Utf8.IsValid(utf8)) return new(null, Problem.BadRequest("The body is not UTF-8."));
         try
         {
-            var reader = new Utf8JsonReader(utf8, s_reading);
+            var reader = new Utf8JsonReader(utf8, Reading);
             T? value = JsonSerializer.Deserialize(ref reader, type);
             _ = reader.Read(); // throws when something follows the value
             return value is null ? new(null, Problem.BadRequest("The body is null where an object is needed.")) : new(value, null);
@@ -84,7 +84,7 @@ public static class JsonBody
     private static string Describe(JsonException error, bool empty)
     {
         if (empty) return "The body is empty where an object is needed.";
-        int cut = error.Message.AsSpan().IndexOfAny(s_details);
+        int cut = error.Message.AsSpan().IndexOfAny(Details);
         string what = cut < 0 ? error.Message : error.Message[..cut];
         string at = error.LineNumber is { } line ? $" At line {line + 1}, position {error.BytePositionInLine + 1}" : "";
         string path = error.Path is { Length: > 0 } and not "$" ? $" ({error.Path})" : "";

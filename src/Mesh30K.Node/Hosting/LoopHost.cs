@@ -33,7 +33,7 @@ internal interface ILoopNeighbourhood
 internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
 {
     /// <summary>Every sector is swept once a second, a part of them every 50 ms, so that no sweep holds the loop for long.</summary>
-    private static readonly TimeSpan s_sweepEvery = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan SweepEvery = TimeSpan.FromMilliseconds(50);
 
     private const int SweepParts = 20;
 
@@ -71,7 +71,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
     public void Attach(Action<Instant, LoopTimer> setTimer, Instant now)
     {
         _setTimer = setTimer;
-        setTimer(now + s_sweepEvery, new LoopTimer(default, true));
+        setTimer(now + SweepEvery, new LoopTimer(default, true));
     }
 
     public void OnBatch(in LoopInput batch, Instant now)
@@ -158,7 +158,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
         long part = _sweeps % SweepParts;
         long round = _sweeps++ / SweepParts;
         for (int i = (int)part; i < _owned.Length; i += SweepParts) _owned[i].Sweep(now, round, publish: true, _effects);
-        _setTimer!(now + s_sweepEvery, new LoopTimer(default, true));
+        _setTimer!(now + SweepEvery, new LoopTimer(default, true));
     }
 
     private void Step(in Signal signal, Instant now)

@@ -31,7 +31,7 @@ internal sealed class Mailbox<T>(long weightMax)
         public Node? Next;
     }
 
-    private static readonly Node s_closed = new(default!, 0);
+    private static readonly Node Closed = new(default!, 0);
 
     private readonly ManualResetEventSlim _wake = new(initialState: false, spinCount: 0);
     private Node? _head;
@@ -46,7 +46,7 @@ internal sealed class Mailbox<T>(long weightMax)
     /// <summary>Weight refused because the bound was reached.</summary>
     public long Rejected => Volatile.Read(ref _rejected);
 
-    public bool HasItems => Volatile.Read(ref _head) is { } head && head != s_closed;
+    public bool HasItems => Volatile.Read(ref _head) is { } head && head != Closed;
 
     /// <summary>Any thread. Never blocks.</summary>
     public PostResult TryPost(T item, int weight = 1)
@@ -62,7 +62,7 @@ internal sealed class Mailbox<T>(long weightMax)
         Node? head = Volatile.Read(ref _head);
         while (true)
         {
-            if (head == s_closed)
+            if (head == Closed)
             {
                 Interlocked.Add(ref _weight, -weight);
                 return PostResult.Closed;
@@ -82,7 +82,7 @@ internal sealed class Mailbox<T>(long weightMax)
     public Node? TakeAll() => HasItems ? Reverse(Interlocked.Exchange(ref _head, null)) : null;
 
     /// <summary>Consumer only: refuses every later post and takes what was accepted before; nothing accepted is lost in between.</summary>
-    public Node? Close() => Interlocked.Exchange(ref _head, s_closed) is { } head && head != s_closed ? Reverse(head) : null;
+    public Node? Close() => Interlocked.Exchange(ref _head, Closed) is { } head && head != Closed ? Reverse(head) : null;
 
     /// <summary>Consumer: this much was dealt with and no longer counts against the bound.</summary>
     public void Release(int weight) => Interlocked.Add(ref _weight, -weight);

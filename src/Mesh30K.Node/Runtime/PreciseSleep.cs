@@ -11,7 +11,7 @@ namespace Mesh30K.Node.Runtime;
 public static class PreciseSleep
 {
     [ThreadStatic]
-    private static bool t_prepared;
+    private static bool s_prepared;
 
     /// <summary>Sleeps until <paramref name="at"/> without spinning; returns at once when it is past. Never returns before it.</summary>
     public static void Until(MeshClock clock, Instant at)
@@ -23,9 +23,9 @@ public static class PreciseSleep
             return;
         }
 
-        if (!t_prepared)
+        if (!s_prepared)
         {
-            t_prepared = true;
+            s_prepared = true;
             _ = LinuxNative.TrySetTimerSlackOfThisThread();
         }
 

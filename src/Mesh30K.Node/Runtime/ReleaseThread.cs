@@ -59,7 +59,7 @@ public sealed class ReleaseThread<T>
     public delegate void Sink(ReadOnlySpan<T> due, Instant releasedAt);
 
     /// <summary>A due time further away than this is waited for on the event; managed timeouts may end up to ~4 ms late.</summary>
-    private static readonly TimeSpan s_near = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Near = TimeSpan.FromMilliseconds(20);
 
     private readonly MeshClock _clock;
     private readonly Sink _sink;
@@ -165,9 +165,9 @@ public sealed class ReleaseThread<T>
 
         Instant now = _clock.Now;
         TimeSpan ahead = due - now;
-        if (ahead > s_near)
+        if (ahead > Near)
         {
-            _inbox.Wait((int)Math.Min((ahead - (s_near / 2)).TotalMilliseconds, int.MaxValue));
+            _inbox.Wait((int)Math.Min((ahead - (Near / 2)).TotalMilliseconds, int.MaxValue));
         }
         else if (ahead > _options.Spin)
         {

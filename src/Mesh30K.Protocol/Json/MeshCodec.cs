@@ -21,7 +21,7 @@ namespace Mesh30K.Protocol.Json;
 public sealed class MeshCodec
 {
     [ThreadStatic]
-    private static (MeshCodec Owner, Utf8JsonWriter Writer)? threadWriter;
+    private static (MeshCodec Owner, Utf8JsonWriter Writer)? s_threadWriter;
 
     private readonly MeshJsonContext _context;
     private readonly JsonWriterOptions _writerOptions;
@@ -150,7 +150,7 @@ public sealed class MeshCodec
     /// <summary>The writer that this thread uses again and again: nothing else of it outlives a call.</summary>
     private Utf8JsonWriter ThreadWriter(IBufferWriter<byte> output)
     {
-        if (threadWriter is not { } kept || kept.Owner != this) threadWriter = kept = (this, new Utf8JsonWriter(output, _writerOptions));
+        if (s_threadWriter is not { } kept || kept.Owner != this) s_threadWriter = kept = (this, new Utf8JsonWriter(output, _writerOptions));
         kept.Writer.Reset(output);
         return kept.Writer;
     }

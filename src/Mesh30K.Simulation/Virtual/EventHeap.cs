@@ -36,54 +36,54 @@ internal struct VirtualEvent
 /// </summary>
 internal sealed class EventHeap
 {
-    private Key[] keys = new Key[64];
-    private VirtualEvent[] events = new VirtualEvent[64];
-    private readonly Stack<int> free = new();
-    private int used;
-    private long sequence;
+    private Key[] _keys = new Key[64];
+    private VirtualEvent[] _events = new VirtualEvent[64];
+    private readonly Stack<int> _free = new();
+    private int _used;
+    private long _sequence;
 
     public int Count { get; private set; }
 
-    public long NextAtTicks => Count == 0 ? long.MaxValue : keys[0].At;
+    public long NextAtTicks => Count == 0 ? long.MaxValue : _keys[0].At;
 
     public void Push(ref VirtualEvent e)
     {
-        e.Sequence = sequence++;
-        int place = free.TryPop(out int reused) ? reused : used++;
-        if (place == events.Length) Array.Resize(ref events, events.Length * 2);
-        if (Count == keys.Length) Array.Resize(ref keys, keys.Length * 2);
-        events[place] = e;
+        e.Sequence = _sequence++;
+        int place = _free.TryPop(out int reused) ? reused : _used++;
+        if (place == _events.Length) Array.Resize(ref _events, _events.Length * 2);
+        if (Count == _keys.Length) Array.Resize(ref _keys, _keys.Length * 2);
+        _events[place] = e;
         Key key = new(e.AtTicks, e.Sequence, place);
         int i = Count++;
         while (i > 0)
         {
             int parent = (i - 1) >> 1;
-            if (!key.Before(keys[parent])) break;
-            keys[i] = keys[parent];
+            if (!key.Before(_keys[parent])) break;
+            _keys[i] = _keys[parent];
             i = parent;
         }
-        keys[i] = key;
+        _keys[i] = key;
     }
 
     /// <summary>Takes the earliest event; the heap must not be empty.</summary>
     public VirtualEvent Pop()
     {
-        int place = keys[0].Place;
-        VirtualEvent e = events[place];
-        events[place] = default;
-        free.Push(place);
-        Key last = keys[--Count];
+        int place = _keys[0].Place;
+        VirtualEvent e = _events[place];
+        _events[place] = default;
+        _free.Push(place);
+        Key last = _keys[--Count];
         int i = 0;
         while (true)
         {
             int child = 2 * i + 1;
             if (child >= Count) break;
-            if (child + 1 < Count && keys[child + 1].Before(keys[child])) child++;
-            if (!keys[child].Before(last)) break;
-            keys[i] = keys[child];
+            if (child + 1 < Count && _keys[child + 1].Before(_keys[child])) child++;
+            if (!_keys[child].Before(last)) break;
+            _keys[i] = _keys[child];
             i = child;
         }
-        keys[i] = last;
+        _keys[i] = last;
         return e;
     }
 

@@ -36,20 +36,20 @@ public sealed record VirtualMeshOptions
 /// </summary>
 public sealed class VirtualMesh
 {
-    private readonly VirtualMeshOptions options;
-    private readonly Orchestrator orchestrator;
-    private readonly VirtualSector[] sectors;
-    private readonly Effects effects = new();
-    private readonly PriorityQueue<TimerRequest, (long, long)> timers = new();
-    private readonly List<(Instant At, int Sector, object Body)> arrivals = [];
-    private readonly MessageIdSource ids;
-    private Instant now = Instant.FromUnixMs(1_700_000_000_000);
-    private long timerSequence;
+    private readonly VirtualMeshOptions _options;
+    private readonly Orchestrator _orchestrator;
+    private readonly VirtualSector[] _sectors;
+    private readonly Effects _effects = new();
+    private readonly PriorityQueue<TimerRequest, (long, long)> _timers = new();
+    private readonly List<(Instant At, int Sector, object Body)> _arrivals = [];
+    private readonly MessageIdSource _ids;
+    private Instant _now = Instant.FromUnixMs(1_700_000_000_000);
+    private long _timerSequence;
 
     /// <summary>Builds the mesh. The fleet must fit the shape.</summary>
     public VirtualMesh(FleetBlueprint fleet, MeshSettings settings, VirtualMeshOptions options)
     {
-        this.options = options;
+        _options = options;
         LateOracle oracle = new();
         PlannerSet planners = new(oracle);
         SectorScratch[] scratch = [.. Enumerable.Range(0, options.Workers).Select(_ => new SectorScratch())];
@@ -57,10 +57,10 @@ public sealed class VirtualMesh
             settings, fleet.Agents, i => new AgentDescription(fleet.IdOf(i), fleet.ClassOf(i), fleet.CapabilitiesOf(i)), planners, s => scratch[s % options.Workers]);
         FleetMap map = new(fleet, settings.Shape, mesh.Places);
         oracle.Connect(map);
-        orchestrator = mesh.Orchestrator;
+        _orchestrator = mesh.Orchestrator;
         IArrivalPlanner planner = planners.Find(options.Planner)!;
-        sectors = [.. mesh.Units.Select(u => new VirtualSector(u, map.Partition(u.Sector), planner, now, options.HeartbeatEvery))];
-        ids = new MessageIdSource(fleet.Options.Seed);
+        _sectors = [.. mesh.Units.Select(u => new VirtualSector(u, map.Partition(u.Sector), planner, _now, options.HeartbeatEvery))];
+        _ids = new MessageIdSource(fleet.Options.Seed);
     }
 
     /// <summary>Sends to agents with at least 20 samples, over all operations so far.</summary>
@@ -69,23 +69,23 @@ public sealed class VirtualMesh
     /// <summary>Sends to agents with 5 to 10 samples.</summary>
     public PredictionScore Young => Total(s => s.Young);
 
-    public long Events => sectors.Sum(s => s.Events);
+    public long Events => _sectors.Sum(s => s.Events);
 
-    public ulong TraceHash => sectors.Aggregate(0UL, static (h, s) => unchecked((h ^ s.TraceHash) * 0x9E3779B97F4A7C15UL));
+    public ulong TraceHash => _sectors.Aggregate(0UL, static (h, s) => unchecked((h ^ s.TraceHash) * 0x9E3779B97F4A7C15UL));
 
     /// <summary>Runs one operation from its submission to its result, then lets the interval pass.</summary>
     public OperationResult Run(OperationSpec spec)
     {
-        ForAll(sector => sector.AdvanceTo(now));
+        ForAll(sector => sector.AdvanceTo(_now));
         Collect();
-        while (arrivals.Count > 0) Turn();
-        SubmitResult submitted = orchestrator.Submit(spec, ids.Next(now), now, effects);
+        while (_arrivals.Count > 0) Turn();
+        SubmitResult submitted = _orchestrator.Submit(spec, _ids.Next(_now), _now, _effects);
         Invariant.Check(submitted.Accepted, submitted.Error);
-        Instant submittedAt = now;
+        Instant submittedAt = _now;
         OperationResult? result = CarryOut();
         while (result is null)
         {
-            if (arrivals.Count == 0)
+            if (_arrivals.Count == 0)
             {
                 Instant limit = Limit();
                 ForAll(sector => sector.RunUntilSpoken(limit));
@@ -93,42 +93,42 @@ public sealed class VirtualMesh
             }
             result = Turn();
         }
-        timers.Clear();
-        now = new Instant(Math.Max((submittedAt + options.Interval).Ticks, now.Ticks));
+        _timers.Clear();
+        _now = new Instant(Math.Max((submittedAt + _options.Interval).Ticks, _now.Ticks));
         return result;
     }
 
     /// <summary>The orchestrator's next input in order of time: a signal or a timer, whichever comes first.</summary>
     private OperationResult? Turn()
     {
-        if (arrivals.Count > 0 && (timers.Count == 0 || arrivals[0].At <= timers.Peek().At))
+        if (_arrivals.Count > 0 && (_timers.Count == 0 || _arrivals[0].At <= _timers.Peek().At))
         {
             // Everything that came at one moment is taken before anything is answered.
-            now = new Instant(Math.Max(now.Ticks, arrivals[^1].At.Ticks));
-            foreach ((Instant at, _, object body) in arrivals) orchestrator.Step(body, at, effects);
-            arrivals.Clear();
+            _now = new Instant(Math.Max(_now.Ticks, _arrivals[^1].At.Ticks));
+            foreach ((Instant at, _, object body) in _arrivals) _orchestrator.Step(body, at, _effects);
+            _arrivals.Clear();
         }
         else
         {
-            Invariant.Check(timers.Count > 0, "the operation can go on: a signal or a timer is due");
-            TimerRequest timer = timers.Dequeue();
-            now = new Instant(Math.Max(now.Ticks, timer.At.Ticks));
-            orchestrator.Step(timer, now, effects);
+            Invariant.Check(_timers.Count > 0, "the operation can go on: a signal or a timer is due");
+            TimerRequest timer = _timers.Dequeue();
+            _now = new Instant(Math.Max(_now.Ticks, timer.At.Ticks));
+            _orchestrator.Step(timer, _now, _effects);
         }
         return CarryOut();
     }
 
     private OperationResult? CarryOut()
     {
-        foreach (ref readonly TimerRequest timer in effects.Timers.Items) timers.Enqueue(timer, (timer.At.Ticks, timerSequence++));
-        Signal[] signals = effects.Signals.Items.ToArray();
-        OperationResult? result = effects.Completed.Count > 0 ? effects.Completed.Items[0] : null;
-        effects.Clear();
+        foreach (ref readonly TimerRequest timer in _effects.Timers.Items) _timers.Enqueue(timer, (timer.At.Ticks, _timerSequence++));
+        Signal[] signals = _effects.Signals.Items.ToArray();
+        OperationResult? result = _effects.Completed.Count > 0 ? _effects.Completed.Items[0] : null;
+        _effects.Clear();
         if (signals.Length == 0) return result;
-        Signal?[] forSector = new Signal?[sectors.Length];
+        Signal?[] forSector = new Signal?[_sectors.Length];
         foreach (Signal signal in signals)
-            if (options.DeadSectors?.Contains(signal.To.Sector) != true) forSector[signal.To.Sector] = signal;
-        Instant at = now;
+            if (_options.DeadSectors?.Contains(signal.To.Sector) != true) forSector[signal.To.Sector] = signal;
+        Instant at = _now;
         Instant limit = Limit();
         // One pass over each sector's memory instead of two: what the sector does next does not depend on the other sectors.
         ForAll(sector =>
@@ -141,35 +141,35 @@ public sealed class VirtualMesh
     }
 
     /// <summary>Up to when sectors may run alone: the orchestrator's next timer.</summary>
-    private Instant Limit() => timers.Count > 0 ? timers.Peek().At : Instant.MaxValue;
+    private Instant Limit() => _timers.Count > 0 ? _timers.Peek().At : Instant.MaxValue;
 
     private void Collect()
     {
-        foreach (VirtualSector sector in sectors)
+        foreach (VirtualSector sector in _sectors)
         {
-            foreach ((Instant at, object body) in sector.Output) arrivals.Add((at, sector.Sector, body));
+            foreach ((Instant at, object body) in sector.Output) _arrivals.Add((at, sector.Sector, body));
             sector.TakeOutput();
         }
-        arrivals.Sort(static (a, b) => a.At != b.At ? a.At.CompareTo(b.At) : a.Sector.CompareTo(b.Sector));
+        _arrivals.Sort(static (a, b) => a.At != b.At ? a.At.CompareTo(b.At) : a.Sector.CompareTo(b.Sector));
     }
 
     private void ForAll(Action<VirtualSector> body)
     {
-        if (options.ForEach is null)
+        if (_options.ForEach is null)
         {
-            foreach (VirtualSector sector in sectors) body(sector);
+            foreach (VirtualSector sector in _sectors) body(sector);
             return;
         }
-        options.ForEach(options.Workers, worker =>
+        _options.ForEach(_options.Workers, worker =>
         {
-            for (int s = worker; s < sectors.Length; s += options.Workers) body(sectors[s]);
+            for (int s = worker; s < _sectors.Length; s += _options.Workers) body(_sectors[s]);
         });
     }
 
     private PredictionScore Total(Func<VirtualSector, PredictionScore> part)
     {
         PredictionScore total = new();
-        foreach (VirtualSector sector in sectors) total.Merge(part(sector));
+        foreach (VirtualSector sector in _sectors) total.Merge(part(sector));
         return total;
     }
 }

@@ -16,31 +16,31 @@ namespace Mesh30K.Simulation.Virtual;
 /// </summary>
 internal sealed class VirtualSector
 {
-    private readonly SectorUnit unit;
-    private readonly FleetPartition fleet;
-    private readonly int[] firstLocal;
-    private readonly IArrivalPlanner planner;
-    private readonly Effects effects = new();
-    private readonly EventHeap heap = new();
-    private readonly Queue<Signal> inbox = new();
-    private readonly TimeSpan heartbeatEvery;
-    private bool spoke;
-    private long round;
+    private readonly SectorUnit _unit;
+    private readonly FleetPartition _fleet;
+    private readonly int[] _firstLocal;
+    private readonly IArrivalPlanner _planner;
+    private readonly Effects _effects = new();
+    private readonly EventHeap _heap = new();
+    private readonly Queue<Signal> _inbox = new();
+    private readonly TimeSpan _heartbeatEvery;
+    private bool _spoke;
+    private long _round;
 
     public VirtualSector(SectorUnit unit, FleetPartition fleet, IArrivalPlanner planner, Instant start, TimeSpan heartbeatEvery)
     {
-        this.unit = unit;
-        this.fleet = fleet;
-        this.planner = planner;
-        this.heartbeatEvery = heartbeatEvery;
-        firstLocal = new int[unit.Leads.Length];
-        for (int c = 1; c < firstLocal.Length; c++) firstLocal[c] = firstLocal[c - 1] + unit.Leads[c - 1].Agents.Length;
+        _unit = unit;
+        _fleet = fleet;
+        _planner = planner;
+        _heartbeatEvery = heartbeatEvery;
+        _firstLocal = new int[unit.Leads.Length];
+        for (int c = 1; c < _firstLocal.Length; c++) _firstLocal[c] = _firstLocal[c - 1] + unit.Leads[c - 1].Agents.Length;
         Now = start;
         VirtualEvent beat = new() { AtTicks = start.Ticks, Kind = EventKind.Heartbeats };
-        heap.Push(ref beat);
+        _heap.Push(ref beat);
     }
 
-    public int Sector => unit.Sector;
+    public int Sector => _unit.Sector;
 
     public Instant Now { get; private set; }
 
@@ -63,9 +63,9 @@ internal sealed class VirtualSector
     /// <summary>Everything up to and including <paramref name="until"/> happens; then the sector learns and says how late its agents are.</summary>
     public void AdvanceTo(Instant until)
     {
-        while (heap.NextAtTicks <= until.Ticks) HandleNext();
+        while (_heap.NextAtTicks <= until.Ticks) HandleNext();
         Now = until;
-        unit.Settle(effects);
+        _unit.Settle(_effects);
         CarryOut();
     }
 
@@ -73,28 +73,28 @@ internal sealed class VirtualSector
     public void Deliver(in Signal signal, Instant at)
     {
         Invariant.Check(at >= Now);
-        while (heap.NextAtTicks <= at.Ticks) HandleNext();
+        while (_heap.NextAtTicks <= at.Ticks) HandleNext();
         Now = at;
-        unit.Step(signal.Body, signal.To, Now, effects);
+        _unit.Step(signal.Body, signal.To, Now, _effects);
         CarryOut();
     }
 
     /// <summary>Runs until the sector has spoken to the orchestrator or the next event is after <paramref name="limit"/>.</summary>
     public void RunUntilSpoken(Instant limit)
     {
-        while (!spoke && heap.NextAtTicks <= limit.Ticks) HandleNext();
+        while (!_spoke && _heap.NextAtTicks <= limit.Ticks) HandleNext();
     }
 
     /// <summary>Forgets what was said; the caller has it.</summary>
     public void TakeOutput()
     {
         Output.Clear();
-        spoke = false;
+        _spoke = false;
     }
 
     private void HandleNext()
     {
-        VirtualEvent e = heap.Pop();
+        VirtualEvent e = _heap.Pop();
         Now = new Instant(e.AtTicks);
         Events++;
         switch (e.Kind)
@@ -104,11 +104,11 @@ internal sealed class VirtualSector
                 break;
             case EventKind.Ack:
                 Hash(2, e.Ack.Slot, (long)e.Ack.State);
-                unit.Step(e.Ack, e.Ack.ClusterIndex % unit.Leads.Length, Now, effects);
+                _unit.Step(e.Ack, e.Ack.ClusterIndex % _unit.Leads.Length, Now, _effects);
                 break;
             case EventKind.Timer:
                 Hash(3, (long)e.Timer.Owner.Kind, e.Timer.Operation);
-                unit.Step(e.Timer, Now, effects);
+                _unit.Step(e.Timer, Now, _effects);
                 break;
             default:
                 Heartbeats();
@@ -123,15 +123,15 @@ internal sealed class VirtualSector
         Hash(1, delivery.AgentIndex, slip.Operation);
         if (Now > slip.ExpiresAt) return;
         int cluster = slip.Cluster.Cluster;
-        int local = firstLocal[cluster] + delivery.Slot;
-        AgentRecord agent = unit.Leads[cluster].Agents[delivery.Slot]!;
-        LeadEstimate estimate = planner.Estimate(agent, Now, slip.PayloadWeight, new MissBudget(PredictionScore.Level, 0));
-        float predicted = planner.Kind == PlannerKind.FireNow ? estimate.MedianMs : estimate.LeadMs;
-        float oracleMedian = fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, 0.5f);
-        float oracleLead = fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, PredictionScore.Level);
+        int local = _firstLocal[cluster] + delivery.Slot;
+        AgentRecord agent = _unit.Leads[cluster].Agents[delivery.Slot]!;
+        LeadEstimate estimate = _planner.Estimate(agent, Now, slip.PayloadWeight, new MissBudget(PredictionScore.Level, 0));
+        float predicted = _planner.Kind == PlannerKind.FireNow ? estimate.MedianMs : estimate.LeadMs;
+        float oracleMedian = _fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, 0.5f);
+        float oracleLead = _fleet.OracleQuantileMs(local, Now, slip.PayloadWeight, PredictionScore.Level);
 
         slip.Lines[delivery.Slot].ReleasedAtTicks = Now.Ticks;
-        SendOutcome outcome = fleet.Send(local, Now, slip.PayloadWeight);
+        SendOutcome outcome = _fleet.Send(local, Now, slip.PayloadWeight);
         if (outcome.Lost) return;
         PredictionScore? score = agent.Estimator.Samples >= WarmSamples ? Warm : agent.Estimator.Samples is >= 5 and <= 10 ? Young : null;
         score?.Add((float)outcome.ReadyAt.MsSince(Now), estimate.MedianMs, predicted, oracleMedian, oracleLead);
@@ -152,25 +152,25 @@ internal sealed class VirtualSector
                 QueueDepth = outcome.QueueDepth,
             },
         };
-        heap.Push(ref ack);
+        _heap.Push(ref ack);
     }
 
     private void Heartbeats()
     {
-        Hash(4, round, 0);
-        for (int c = 0; c < firstLocal.Length; c++)
+        Hash(4, _round, 0);
+        for (int c = 0; c < _firstLocal.Length; c++)
         {
-            int agents = unit.Leads[c].Agents.Length;
+            int agents = _unit.Leads[c].Agents.Length;
             for (int slot = 0; slot < agents; slot++)
             {
-                int depth = fleet.QueueDepth(firstLocal[c] + slot, Now);
-                unit.Step(new AgentHeartbeat { ClusterIndex = c, Slot = slot, ReceivedAt = Now, QueueDepth = depth }, c);
+                int depth = _fleet.QueueDepth(_firstLocal[c] + slot, Now);
+                _unit.Step(new AgentHeartbeat { ClusterIndex = c, Slot = slot, ReceivedAt = Now, QueueDepth = depth }, c);
                 Events++;
             }
         }
-        unit.Sweep(Now, round++, publish: false, effects);
-        VirtualEvent next = new() { AtTicks = (Now + heartbeatEvery).Ticks, Kind = EventKind.Heartbeats };
-        heap.Push(ref next);
+        _unit.Sweep(Now, _round++, publish: false, _effects);
+        VirtualEvent next = new() { AtTicks = (Now + _heartbeatEvery).Ticks, Kind = EventKind.Heartbeats };
+        _heap.Push(ref next);
     }
 
     /// <summary>Carries out what the roles want. Signals within the sector are delivered at once, at no virtual time.</summary>
@@ -178,29 +178,29 @@ internal sealed class VirtualSector
     {
         while (true)
         {
-            foreach (ref readonly TimerRequest timer in effects.Timers.Items)
+            foreach (ref readonly TimerRequest timer in _effects.Timers.Items)
             {
                 VirtualEvent e = new() { AtTicks = Math.Max(timer.At.Ticks, Now.Ticks), Kind = EventKind.Timer, Timer = timer };
-                heap.Push(ref e);
+                _heap.Push(ref e);
             }
-            foreach (ref readonly Delivery delivery in effects.Deliveries.Items)
+            foreach (ref readonly Delivery delivery in _effects.Deliveries.Items)
             {
                 VirtualEvent e = new() { AtTicks = Math.Max(delivery.At.Ticks, Now.Ticks), Kind = EventKind.Send, Delivery = delivery };
-                heap.Push(ref e);
+                _heap.Push(ref e);
             }
-            foreach (ref readonly Signal signal in effects.Signals.Items)
+            foreach (ref readonly Signal signal in _effects.Signals.Items)
             {
                 if (signal.To.Kind != RoleKind.Orchestrator)
                 {
-                    inbox.Enqueue(signal);
+                    _inbox.Enqueue(signal);
                     continue;
                 }
                 Output.Add((Now, signal.Body));
-                if (signal.Body is not SectorSummary) spoke = true;
+                if (signal.Body is not SectorSummary) _spoke = true;
             }
-            effects.Clear();
-            if (!inbox.TryDequeue(out Signal next)) return;
-            unit.Step(next.Body, next.To, Now, effects);
+            _effects.Clear();
+            if (!_inbox.TryDequeue(out Signal next)) return;
+            _unit.Step(next.Body, next.To, Now, _effects);
         }
     }
 

@@ -11,12 +11,12 @@ public sealed class OrchestratorTests
 {
     private static readonly MeshShape Shape = new(2, 2, 30);
 
-    private readonly Transcript t = new();
-    private readonly Orchestrator mesh = new(Shape, Fleet.Planners(), new ArrivalOptions(), new OrchestratorOptions { ConcurrentMax = 1, QueuedMax = 2 });
+    private readonly Transcript _t = new();
+    private readonly Orchestrator _mesh = new(Shape, Fleet.Planners(), new ArrivalOptions(), new OrchestratorOptions { ConcurrentMax = 1, QueuedMax = 2 });
 
     public OrchestratorTests()
     {
-        for (int s = 0; s < 2; s++) mesh.Take(Summary(s, 60));
+        for (int s = 0; s < 2; s++) _mesh.Take(Summary(s, 60));
     }
 
     private static SectorSummary Summary(int sector, int agents)
@@ -29,9 +29,9 @@ public sealed class OrchestratorTests
 
     private static OperationSpec Spec(CascadeStrategy? cascade = null) => new() { TargetInMs = 300, WindowMs = 100, TimeoutMs = 1_000, Cascade = cascade };
 
-    private void Submit(double atMs, string name, OperationSpec spec) => t.Input(atMs, $"submit {name}", (now, e) =>
+    private void Submit(double atMs, string name, OperationSpec spec) => _t.Input(atMs, $"submit {name}", (now, e) =>
     {
-        if (mesh.Submit(spec, default, now, e).Error is { } error) throw new InvalidOperationException(error);
+        if (_mesh.Submit(spec, default, now, e).Error is { } error) throw new InvalidOperationException(error);
     });
 
     private void Report(double atMs, long handle, int sector, int ready, int conflict = 0, int skipped = 0, int transit = 0, string? answer = null)
@@ -44,15 +44,15 @@ public sealed class OrchestratorTests
             Arrivals = offsets.ToSparse(),
             Answers = answer is null ? [] : [new AgentAnswer(new AgentId("a"), answer)],
         };
-        t.Input(atMs, $"sector {sector} reports #{handle}", (now, e) => mesh.Step(new SectorReport(handle, sector, 2, report), now, e));
+        _t.Input(atMs, $"sector {sector} reports #{handle}", (now, e) => _mesh.Step(new SectorReport(handle, sector, 2, report), now, e));
     }
 
-    private void Timer(double atMs, long handle) => t.Input(atMs, $"timer #{handle}", (now, e) => mesh.Step(new TimerRequest(now, RoleAddress.Orchestrator, handle, 0), now, e));
+    private void Timer(double atMs, long handle) => _t.Input(atMs, $"timer #{handle}", (now, e) => _mesh.Step(new TimerRequest(now, RoleAddress.Orchestrator, handle, 0), now, e));
 
     private void Confirm(double atMs, long handle, int sector, int clusters) =>
-        t.Input(atMs, $"sector {sector} confirms #{handle}", (now, e) => mesh.Step(new Confirmation(handle, sector, -1, clusters), now, e));
+        _t.Input(atMs, $"sector {sector} confirms #{handle}", (now, e) => _mesh.Step(new Confirmation(handle, sector, -1, clusters), now, e));
 
-    private void Is(string expected) => Assert.Equal(expected, t.ToString());
+    private void Is(string expected) => Assert.Equal(expected, _t.ToString());
 
     [Fact]
     public void Transcript_of_a_scatter_gather()
@@ -73,7 +73,7 @@ public sealed class OrchestratorTests
               done 1: Success Proceed ready=115 conflict=5 transit=0 skipped=0 sectors=2 clusters=4
             t=650ms timer #1
             """);
-        Assert.Equal(0, mesh.Running);
+        Assert.Equal(0, _mesh.Running);
     }
 
     [Fact]
@@ -138,14 +138,14 @@ public sealed class OrchestratorTests
         Submit(0, "wave", Spec(CascadeStrategy.Wave));
         Confirm(5, 1, 0, 0);
         Timer(200, 1);
-        Assert.EndsWith("done 1: FailedAtSector NoTargets ready=0 conflict=0 transit=0 skipped=0 sectors=1 clusters=0", t.ToString());
+        Assert.EndsWith("done 1: FailedAtSector NoTargets ready=0 conflict=0 transit=0 skipped=0 sectors=1 clusters=0", _t.ToString());
         Submit(300, "wave", Spec(CascadeStrategy.Wave));
         Confirm(305, 2, 0, 0);
         Confirm(305, 2, 1, 0);
         Confirm(310, 3, 0, 2);
         Confirm(310, 3, 1, 1);
-        Assert.EndsWith("done 2: FailedAtCluster NoTargets ready=0 conflict=0 transit=0 skipped=0 sectors=2 clusters=3", t.ToString());
-        Assert.Empty(t.Planned);
+        Assert.EndsWith("done 2: FailedAtCluster NoTargets ready=0 conflict=0 transit=0 skipped=0 sectors=2 clusters=3", _t.ToString());
+        Assert.Empty(_t.Planned);
     }
 
     [Fact]
@@ -167,10 +167,10 @@ public sealed class OrchestratorTests
     public void A_parallel_cascade_asks_for_90_percent_and_no_confirmation()
     {
         Submit(0, "parallel", CascadePhases.Defaults(CascadeStrategy.Parallel) with { TargetInMs = 300 });
-        Assert.Contains("order #1 T=300 until=1300", t.ToString());
+        Assert.Contains("order #1 T=300 until=1300", _t.ToString());
         Report(310, 1, 0, 60);
         Report(311, 1, 1, 48, conflict: 4, transit: 6);
-        Assert.EndsWith("done 1: Success Proceed ready=108 conflict=4 transit=6 skipped=0 sectors=2 clusters=4", t.ToString());
+        Assert.EndsWith("done 1: Success Proceed ready=108 conflict=4 transit=6 skipped=0 sectors=2 clusters=4", _t.ToString());
     }
 
     [Fact]
@@ -183,9 +183,9 @@ public sealed class OrchestratorTests
             if (phase == 2) Timer(2_500, 2);
             else Report(phase * 1_000 + 1, phase, 1, phase == 6 ? 0 : 10);
         }
-        string[] orders = [.. t.ToString().Split('\n').Where(l => l.Contains("sector/0: order", StringComparison.Ordinal)).Select(l => l.Split("until=")[1].Split(' ', 2)[1])];
+        string[] orders = [.. _t.ToString().Split('\n').Where(l => l.Contains("sector/0: order", StringComparison.Ordinal)).Select(l => l.Split("until=")[1].Split(' ', 2)[1])];
         Assert.Equal(["CLASS_D_GPU", "CLASS_C_PERSISTENT", "CLASS_B_SERVERLESS", "CLASS_A_EDGE", "CLASS_E_LOCAL", "CLASS_F_HUMAN skip-all=ClassNotInCascade"], orders);
-        OperationResult result = Assert.Single(t.Completed);
+        OperationResult result = Assert.Single(_t.Completed);
         Assert.Equal(OperationStatus.Complete, result.Status);
         Assert.Equal([0.99, 0.98, 0.95, 0.90, 0.85], CascadePhases.Of(result.Spec).Take(5).Select(p => p.Thresholds.RequiredReadyRate));
         Assert.Equal((90, 4), (result.Report.Counts.Ready, result.Report.Counts.Skipped));
@@ -206,10 +206,10 @@ public sealed class OrchestratorTests
     public void A_silent_sector_puts_no_people_in_transit_who_were_not_to_be_sent_to()
     {
         SectorSummary people = new(1, Summary(1, 0).Leads, Summary(1, 0).Medians, new double[6], [0, 0, 0, 0, 0, 9], new SortedDictionary<string, int[]>());
-        mesh.Take(people);
+        _mesh.Take(people);
         Submit(0, "people only", Spec(CascadeStrategy.PriorityFirst) with { Selector = new Selector { Class = ImpedanceClass.Human } });
         Timer(9_999, 1);
-        Assert.EndsWith("Complete NoTargets ready=0 conflict=0 transit=0 skipped=9 sectors=0 clusters=0", t.ToString());
+        Assert.EndsWith("Complete NoTargets ready=0 conflict=0 transit=0 skipped=9 sectors=0 clusters=0", _t.ToString());
     }
 
     [Fact]
@@ -236,7 +236,7 @@ public sealed class OrchestratorTests
     public void A_pipeline_always_collects_answers()
     {
         Effects effects = new();
-        mesh.Submit(Spec() with { Strategy = RoutingStrategy.Pipeline, Stages = [Selector.Everyone] }, default, Fleet.Start, effects);
+        _mesh.Submit(Spec() with { Strategy = RoutingStrategy.Pipeline, Stages = [Selector.Everyone] }, default, Fleet.Start, effects);
         Assert.True(Assert.IsType<OperationOrder>(effects.Signals.Items[0].Body).Spec.CollectAnswers);
     }
 
@@ -244,12 +244,12 @@ public sealed class OrchestratorTests
     public void A_broadcast_goes_at_once_and_needs_no_quorum()
     {
         Effects effects = new();
-        mesh.Submit(Spec() with { Strategy = RoutingStrategy.Broadcast, TargetInMs = null }, default, Fleet.Start, effects);
+        _mesh.Submit(Spec() with { Strategy = RoutingStrategy.Broadcast, TargetInMs = null }, default, Fleet.Start, effects);
         OperationOrder order = Assert.IsType<OperationOrder>(effects.Signals.Items[0].Body);
         Assert.Equal((PlannerKind.FireNow, Fleet.Start, Fleet.At(1_000)), (order.Spec.Planner, order.Target, order.GatherUntil));
         Report(50, 1, 0, 1);
         Report(51, 1, 1, 1, conflict: 30);
-        Assert.Equal(OperationStatus.Success, Assert.Single(t.Completed).Status);
+        Assert.Equal(OperationStatus.Success, Assert.Single(_t.Completed).Status);
     }
 
     [Fact]
@@ -282,14 +282,14 @@ public sealed class OrchestratorTests
         Submit(0, "first", Spec());
         Submit(1, "normal", Spec() with { Priority = Priority.Normal, TtlMs = 300 });
         Submit(2, "critical", Spec() with { Priority = Priority.Critical });
-        SubmitResult refused = mesh.Submit(Spec(), default, Fleet.At(3), t.Effects);
+        SubmitResult refused = _mesh.Submit(Spec(), default, Fleet.At(3), _t.Effects);
         Assert.Equal((false, "2 operations are waiting already; try again later"), (refused.Accepted, refused.Error));
         Timer(650, 1);
-        Assert.Contains("order #2 T=950", t.ToString());
+        Assert.Contains("order #2 T=950", _t.ToString());
         Report(960, 2, 0, 60);
         Report(961, 2, 1, 60);
-        Assert.Equal([(1, OperationStatus.Partial), (3, OperationStatus.Success), (2, OperationStatus.Expired)], t.Completed.Select(r => ((int)r.Number, r.Status)));
-        Assert.Equal((0, 0), (mesh.Running, mesh.Queued));
+        Assert.Equal([(1, OperationStatus.Partial), (3, OperationStatus.Success), (2, OperationStatus.Expired)], _t.Completed.Select(r => ((int)r.Number, r.Status)));
+        Assert.Equal((0, 0), (_mesh.Running, _mesh.Queued));
     }
 
     [Fact]
@@ -315,7 +315,7 @@ public sealed class OrchestratorTests
             Spec(CascadeStrategy.Wave) with { Selector = new Selector { Scope = SelectorScope.Cluster } },
             Spec() with { Selector = new Selector { Scope = SelectorScope.Cluster, Cluster = 2 } }, Spec() with { Selector = new Selector { Scope = SelectorScope.Agents } },
         ];
-        Assert.All(wrong, spec => Assert.NotNull(mesh.Submit(spec, default, Fleet.Start, t.Effects).Error));
-        Assert.Equal((0, 0, 0), (mesh.Running, mesh.Queued, t.Effects.Signals.Count));
+        Assert.All(wrong, spec => Assert.NotNull(_mesh.Submit(spec, default, Fleet.Start, _t.Effects).Error));
+        Assert.Equal((0, 0, 0), (_mesh.Running, _mesh.Queued, _t.Effects.Signals.Count));
     }
 }

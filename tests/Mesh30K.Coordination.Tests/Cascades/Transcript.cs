@@ -12,33 +12,33 @@ namespace Mesh30K.Coordination.Tests.Cascades;
 /// </summary>
 internal sealed class Transcript
 {
-    private readonly List<string> lines = [];
-    private readonly List<Delivery> planned = [];
+    private readonly List<string> _lines = [];
+    private readonly List<Delivery> _planned = [];
 
     public Effects Effects { get; } = new();
 
     public List<OperationResult> Completed { get; } = [];
 
-    public IReadOnlyList<Delivery> Planned => planned;
+    public IReadOnlyList<Delivery> Planned => _planned;
 
-    public override string ToString() => string.Join('\n', lines);
+    public override string ToString() => string.Join('\n', _lines);
 
     /// <summary>One input: what it is called, and the step that takes it.</summary>
     public void Input(double atMs, string name, Action<Instant, Effects> step)
     {
-        lines.Add($"t={atMs.ToString("0.###", CultureInfo.InvariantCulture)}ms {name}");
+        _lines.Add($"t={atMs.ToString("0.###", CultureInfo.InvariantCulture)}ms {name}");
         step(Fleet.At(atMs), Effects);
         foreach (ref readonly Delivery d in Effects.Deliveries.Items)
         {
-            planned.Add(d);
-            lines.Add($"  send a{d.AgentIndex} at {Fleet.Ms(d.At)}");
+            _planned.Add(d);
+            _lines.Add($"  send a{d.AgentIndex} at {Fleet.Ms(d.At)}");
         }
-        foreach (ref readonly TimerRequest t in Effects.Timers.Items) lines.Add($"  timer {t.Owner} #{t.Operation} at {Fleet.Ms(t.At)}");
-        foreach (ref readonly Signal s in Effects.Signals.Items) lines.Add($"  → {s.To}: {Text(s.Body)}");
+        foreach (ref readonly TimerRequest t in Effects.Timers.Items) _lines.Add($"  timer {t.Owner} #{t.Operation} at {Fleet.Ms(t.At)}");
+        foreach (ref readonly Signal s in Effects.Signals.Items) _lines.Add($"  → {s.To}: {Text(s.Body)}");
         foreach (ref readonly OperationResult r in Effects.Completed.Items)
         {
             Completed.Add(r);
-            lines.Add($"  done {r.Number}: {r.Status} {r.Quorum.Decision} {Text(r.Report.Counts)} sectors={r.SectorsReached} clusters={r.ClustersReached}");
+            _lines.Add($"  done {r.Number}: {r.Status} {r.Quorum.Decision} {Text(r.Report.Counts)} sectors={r.SectorsReached} clusters={r.ClustersReached}");
         }
         Effects.Clear();
     }
@@ -46,13 +46,13 @@ internal sealed class Transcript
     /// <summary>The host releases every send planned so far, at its planned time.</summary>
     public void Release()
     {
-        foreach (Delivery d in planned)
+        foreach (Delivery d in _planned)
             if (d.Slip.Lines[d.Slot].ReleasedAtTicks == 0) d.Slip.Lines[d.Slot].ReleasedAtTicks = d.At.Ticks;
     }
 
     public void Release(int slot)
     {
-        foreach (Delivery d in planned)
+        foreach (Delivery d in _planned)
             if (d.Slot == slot && d.Slip.Lines[slot].ReleasedAtTicks == 0) d.Slip.Lines[slot].ReleasedAtTicks = d.At.Ticks;
     }
 

@@ -83,18 +83,18 @@ internal static class OperationRequestReader
 {
     private const int StagesMax = 32;
 
-    private static readonly string[] s_fields =
+    private static readonly string[] Fields =
     [
         "verb", "payload", "payload_weight", "strategy", "cascade", "selector", "stages", "target_in_ms", "window_ms", "timeout_ms", "ttl_ms",
         "priority", "required_ready_rate", "max_conflict_rate", "max_transit_rate", "required_capabilities", "planner", "lead_level", "collect_answers",
     ];
 
-    private static readonly string[] s_selectorFields = ["sector", "cluster", "class", "capability", "sample", "agents"];
+    private static readonly string[] SelectorFields = ["sector", "cluster", "class", "capability", "sample", "agents"];
 
     /// <summary>What could be read; what could not is on the list.</summary>
     public static OperationRequest Read(JsonElement body, List<FieldProblem> errors)
     {
-        if (JsonFields.Of(body, "", errors, s_fields) is not { } fields) return new OperationRequest();
+        if (JsonFields.Of(body, "", errors, Fields) is not { } fields) return new OperationRequest();
         return new OperationRequest
         {
             Verb = fields.Text("verb"),
@@ -102,8 +102,8 @@ internal static class OperationRequestReader
             PayloadWeight = fields.Number("payload_weight"),
             Strategy = fields.Text("strategy"),
             Cascade = fields.Text("cascade"),
-            Selector = fields.Object("selector", s_selectorFields) is { } selector ? Selector(selector) : null,
-            Stages = fields.Objects("stages", StagesMax, s_selectorFields)?.Select(Selector).ToArray(),
+            Selector = fields.Object("selector", SelectorFields) is { } selector ? Selector(selector) : null,
+            Stages = fields.Objects("stages", StagesMax, SelectorFields)?.Select(Selector).ToArray(),
             TargetInMs = fields.Number("target_in_ms"),
             WindowMs = fields.Number("window_ms"),
             TimeoutMs = fields.Number("timeout_ms"),

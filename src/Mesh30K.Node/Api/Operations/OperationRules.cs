@@ -16,15 +16,15 @@ namespace Mesh30K.Node.Api.Operations;
 /// <param name="defaults">What a request without a cascade, or with a wave, starts from.</param>
 internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
 {
-    private static readonly string[] s_planners = ["fire-now", "learned", "oracle", "spec"];
-    private static readonly PlannerKind[] s_plannerKinds = [PlannerKind.FireNow, PlannerKind.Learned, PlannerKind.Oracle, PlannerKind.Spec];
-    private static readonly string[] s_classes = [.. ImpedanceClasses.All.Select(c => c.WireName())];
+    private static readonly string[] Planners = ["fire-now", "learned", "oracle", "spec"];
+    private static readonly PlannerKind[] PlannerKinds = [PlannerKind.FireNow, PlannerKind.Learned, PlannerKind.Oracle, PlannerKind.Spec];
+    private static readonly string[] Classes = [.. ImpedanceClasses.All.Select(c => c.WireName())];
 
-    private static readonly string[] s_shortClasses = [.. s_classes.Select(c => c["CLASS_A_".Length..].ToLowerInvariant())];
+    private static readonly string[] ShortClasses = [.. Classes.Select(c => c["CLASS_A_".Length..].ToLowerInvariant())];
 
     /// <summary>The name of the planner that the operation is sent with: a broadcast goes at once, whatever was asked for.</summary>
     public static string PlannerOf(OperationSpec spec) =>
-        s_planners[Array.IndexOf(s_plannerKinds, spec.Strategy == RoutingStrategy.Broadcast ? PlannerKind.FireNow : spec.Planner)];
+        Planners[Array.IndexOf(PlannerKinds, spec.Strategy == RoutingStrategy.Broadcast ? PlannerKind.FireNow : spec.Planner)];
 
     /// <summary>The operation. Valid only while <paramref name="errors"/> stays empty.</summary>
     public OperationSpec Apply(OperationRequest request, List<FieldProblem> errors)
@@ -136,7 +136,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
     {
         if (text is null) return null;
         if (ImpedanceClasses.TryParse(text, out ImpedanceClass known)) return known;
-        JsonFields.Add(errors, field, text, Advice(text, s_classes, s_shortClasses));
+        JsonFields.Add(errors, field, text, Advice(text, Classes, ShortClasses));
         return null;
     }
 
@@ -153,9 +153,9 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
     private PlannerKind? PlannerOf(string? text, List<FieldProblem> errors)
     {
         if (text is null) return null;
-        int index = Array.IndexOf(s_planners, text);
-        if (index >= 0 && (mesh.Options.Oracle is not null || s_plannerKinds[index] != PlannerKind.Oracle)) return s_plannerKinds[index];
-        string advice = text is "oracle" ? "exists in simulations only; use learned, spec or fire-now" : Advice(text, s_planners);
+        int index = Array.IndexOf(Planners, text);
+        if (index >= 0 && (mesh.Options.Oracle is not null || PlannerKinds[index] != PlannerKind.Oracle)) return PlannerKinds[index];
+        string advice = text is "oracle" ? "exists in simulations only; use learned, spec or fire-now" : Advice(text, Planners);
         JsonFields.Add(errors, "planner", text, advice);
         return null;
     }

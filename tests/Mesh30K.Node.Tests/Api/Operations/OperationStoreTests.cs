@@ -7,13 +7,13 @@ namespace Mesh30K.Node.Tests.Api.Operations;
 
 public sealed class OperationStoreTests
 {
-    private static readonly Instant s_start = Instant.FromUnixMs(1_700_000_000_000);
+    private static readonly Instant Start = Instant.FromUnixMs(1_700_000_000_000);
 
     [Fact]
     public void The_oldest_ended_operation_goes_first_and_one_in_progress_never()
     {
         OperationStore store = new(new OperationStoreOptions { OperationsMax = 3 });
-        store.Submitted(1, Id(1), new OperationSpec { Payload = "\"large\"" }, s_start);
+        store.Submitted(1, Id(1), new OperationSpec { Payload = "\"large\"" }, Start);
         for (int n = 2; n <= 6; n++) store.Ended(Result(n));
         Assert.Equal([6, 5, 1], store.Newest(10).Select(o => o.Number));
         Assert.Equal((1, "null"), (store.Unfinished, store.Find(Id(1))!.Spec.Payload));
@@ -38,10 +38,10 @@ public sealed class OperationStoreTests
         List<string> seen = [];
         store.OnChange = change => seen.Add($"{change.Number} {change.State}");
         store.Ended(Result(1));
-        store.Submitted(1, Id(1), new OperationSpec(), s_start);
-        store.Started(new OperationStarted(1, Id(1), new OperationSpec(), s_start, s_start));
-        store.Started(new OperationStarted(2, Id(2), new OperationSpec(), s_start, s_start));
-        store.Submitted(2, Id(2), new OperationSpec(), s_start);
+        store.Submitted(1, Id(1), new OperationSpec(), Start);
+        store.Started(new OperationStarted(1, Id(1), new OperationSpec(), Start, Start));
+        store.Started(new OperationStarted(2, Id(2), new OperationSpec(), Start, Start));
+        store.Submitted(2, Id(2), new OperationSpec(), Start);
         store.Ended(Result(2));
         store.Ended(Result(2));
         Assert.Equal(["1 Queued", "1 Ended", "2 Queued", "2 Running", "2 Ended"], seen);
@@ -52,11 +52,11 @@ public sealed class OperationStoreTests
     public void Conflicts_older_than_an_hour_do_not_count()
     {
         OperationStore store = new();
-        store.Ended(Result(1, at: s_start));
-        store.Ended(Result(2, at: s_start.PlusMs(30 * 60_000)));
-        Assert.Equal(14, store.ConflictsOfLastHour(s_start.PlusMs(30 * 60_000)));
-        Assert.Equal(7, store.ConflictsOfLastHour(s_start.PlusMs(61 * 60_000)));
-        Assert.Equal(0, store.ConflictsOfLastHour(s_start.PlusMs(200 * 60_000)));
+        store.Ended(Result(1, at: Start));
+        store.Ended(Result(2, at: Start.PlusMs(30 * 60_000)));
+        Assert.Equal(14, store.ConflictsOfLastHour(Start.PlusMs(30 * 60_000)));
+        Assert.Equal(7, store.ConflictsOfLastHour(Start.PlusMs(61 * 60_000)));
+        Assert.Equal(0, store.ConflictsOfLastHour(Start.PlusMs(200 * 60_000)));
     }
 
     private static MessageId Id(int n) => MessageId.From(1_700_000_000_000, (UInt128)n);
@@ -74,8 +74,8 @@ public sealed class OperationStoreTests
             Answers = [.. Enumerable.Range(0, answers).Select(i => new AgentAnswer(new AgentId($"a{i}"), new string('x', answerChars)))],
         },
         Phases = [],
-        SubmittedAt = s_start,
-        EndedAt = at ?? s_start,
-        Target = s_start,
+        SubmittedAt = Start,
+        EndedAt = at ?? Start,
+        Target = Start,
     };
 }
