@@ -50,7 +50,7 @@ public sealed class LearnedPlanner : IArrivalPlanner
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
         Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth);
-        return new(quantiles.Median, budget.LeadOf(quantiles));
+        return new(quantiles.Median, budget.LeadOf(quantiles, agent.Estimator.Curve));
     }
 }
 

@@ -13,7 +13,8 @@ public sealed class DelayEstimator
     private readonly ClassPool _pool;
     private readonly QuantileHedge _hedge;
     private NetworkShares _networkShares;
-    private float _serviceLevel;
+    private ClassExpert _class;
+    private Quantiles _prepared;
     private int _mediansAt;
     private float _medianNetworkMs;
     private float _medianServiceMs;
@@ -45,7 +46,10 @@ public sealed class DelayEstimator
     public float TailMs => Prepared.Tail;
 
     /// <summary>All three prepared quantiles; the class's prior before the first sample.</summary>
-    public Quantiles Prepared => _hedge.Samples == 0 ? _pool.Prior : _hedge.Prepared;
+    public Quantiles Prepared => _hedge.Samples == 0 ? _pool.Prior : _prepared;
+
+    /// <summary>Where between <see cref="MedianMs"/> and <see cref="LeadMs"/> the quantiles between them lie: the class's curve.</summary>
+    public TailCurve Curve => _pool.Shape.Curve;
 
     /// <summary>Median one-way network delay over the ring. Computed when asked for and kept until the next sample (about 2 µs).</summary>
     public float MedianNetworkMs
@@ -116,12 +120,20 @@ public sealed class DelayEstimator
         float service = Clean(serviceMs) / _pool.WeightFactor(weight);
         float total = network + service;
         int before = _hedge.Samples;
+        ref ClassShape shape = ref _pool.Shape;
         if (before >= _pool.Options.ColdStartSamples) _pool.LearnRatio(total, _hedge.Prepared.Median);
         _pool.LearnTypical(network, service);
-        if (before > 0) _pool.LearnWeight(weight, service, _serviceLevel);
-        _serviceLevel = before == 0 ? service : TrackMedian(_serviceLevel, service, before);
+        if (before > 0)
+        {
+            _pool.LearnWeight(weight, service, _class.ServiceLevel);
+            _class.Score(total, _hedge.Prepared, ref shape, _pool.Options.LeadLevel);
+            shape.Learn(network, service, _class.NetworkLevel, _class.ServiceLevel, _pool.Options);
+        }
         _networkShares[_hedge.NextSlot] = total > 0f ? (ushort)((network / total * ushort.MaxValue) + 0.5f) : (ushort)0;
         _hedge.Observe(total, _pool.Ratios);
+        float windowService = ClassExpert.UsesWindow(_hedge.Samples) ? MedianServiceMs : 0f;
+        _class.Learn(network, service, _hedge.Samples, windowService, shape.ServiceDeviation);
+        _prepared = _class.Blend(_hedge.Prepared, shape);
     }
 
     /// <summary>
@@ -150,13 +162,6 @@ public sealed class DelayEstimator
     }
 
     private static float Clean(float value) => value > 0f ? MathF.Min(value, QuantileHedge.ValueMax) : 0f;
-
-    private static float TrackMedian(float median, float value, int samples)
-    {
-        float step = MathF.Max(0.02f, 0.5f / samples);
-        if (median <= 0f) return value;
-        return value > median ? median * (1f + step) : value < median ? median * (1f - step) : median;
-    }
 
     private void RefreshMedians()
     {
