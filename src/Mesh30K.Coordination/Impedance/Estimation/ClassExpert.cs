@@ -13,6 +13,10 @@ namespace Mesh30K.Coordination.Impedance.Estimation;
 /// An agent's own record of at most 50 samples is read together with 20 samples' worth of the whole class's record, so that few
 /// samples of its own say little. The difference of the two losses is bounded by the difference of the predictions, so a stall decides nothing.
 /// </para>
+/// <para>
+/// <b>Trap.</b> A lead beyond what an operation allows means that the agent is skipped, and an agent that is skipped teaches nothing: one stall of
+/// 50 s among its first samples would keep it out for ever. So what a few samples claim is cut where the class says that it cannot be.
+/// </para>
 /// Mutable struct inside its only owner; not thread-safe; no allocation.
 /// </summary>
 internal struct ClassExpert
@@ -24,6 +28,14 @@ internal struct ClassExpert
     private const float ClassRecord = 20f;
     private const float Sharpness = 3f;
     private const float LossMaxInWidths = 4f;
+
+    /// <summary>Until so many samples, a delay this many times the class's typical one is taken for a stall, not for the agent.</summary>
+    private const int FirstSamples = 3;
+    private const float FirstReach = 8f;
+
+    /// <summary>The own quantiles lie at most so many of the class's tail widths above the median; so many medians while no width is known.</summary>
+    private const float TailReach = 2f;
+    private const float UnknownReach = 2f;
 
     private float _network1;
     private float _network2;
@@ -54,18 +66,31 @@ internal struct ClassExpert
         if (other.Median > 0f) shape.LearnEdge(Math.Clamp(edge / other.Median, -1f, 1f), MathF.Min(1f, least / other.Median));
     }
 
-    /// <summary>The mean of the class's and the agent's own prediction, weighted by how they did.</summary>
-    public readonly Quantiles Blend(in Quantiles own, in ClassShape shape)
+    /// <summary>The mean of the class's and the agent's own prediction, weighted by how they did; the own one cut where a stall would own it.</summary>
+    /// <param name="own">The hedge's quantiles.</param>
+    /// <param name="samples">How many samples they rest on.</param>
+    /// <param name="shape">What the class knows.</param>
+    /// <param name="prior">What the class expects of an agent without samples, against which the first ones are read.</param>
+    public readonly Quantiles Blend(in Quantiles own, int samples, in ClassShape shape, in Quantiles prior)
     {
-        if (!shape.Known) return own;
+        if (samples < FirstSamples && own.Median > FirstReach * prior.Median) return prior;
+        if (!shape.Known) return Cut(own, UnknownReach * own.Median);
         Quantiles other = Predict(shape);
+        float unit = other.Median > 0f ? MathF.Max(1f, own.Median / other.Median) : 1f;
+        Quantiles trusted = Cut(own, TailReach * unit * (other.Tail - other.Median));
         float record = ClassRecord * other.Median;
         float loss = _loss + (record * shape.LossPerMs);
         float excess = loss > 0f ? (_edge + (record * shape.EdgePerMs)) / loss : 0f;
         float weight = Math.Clamp(0.5f - (Sharpness * excess), 0f, 1f);
-        float median = own.Median + (weight * (other.Median - own.Median));
-        float lead = MathF.Max(median, own.Lead + (weight * (other.Lead - own.Lead)));
-        return new Quantiles(median, lead, MathF.Max(lead, own.Tail + (weight * (other.Tail - own.Tail))));
+        float median = trusted.Median + (weight * (other.Median - trusted.Median));
+        float lead = MathF.Max(median, trusted.Lead + (weight * (other.Lead - trusted.Lead)));
+        return new Quantiles(median, lead, MathF.Max(lead, trusted.Tail + (weight * (other.Tail - trusted.Tail))));
+    }
+
+    private static Quantiles Cut(in Quantiles own, float reach)
+    {
+        float most = own.Median + reach;
+        return new Quantiles(own.Median, MathF.Min(own.Lead, most), MathF.Min(own.Tail, most));
     }
 
     /// <summary>Moves the levels; <paramref name="samples"/> counts this one, <paramref name="windowServiceMs"/> is the window's median while samples are few.</summary>

@@ -133,7 +133,7 @@ public sealed class DelayEstimator
         _hedge.Observe(total, _pool.Ratios);
         float windowService = ClassExpert.UsesWindow(_hedge.Samples) ? MedianServiceMs : 0f;
         _class.Learn(network, service, _hedge.Samples, windowService, shape.ServiceDeviation);
-        _prepared = _class.Blend(_hedge.Prepared, shape);
+        _prepared = _class.Blend(_hedge.Prepared, _hedge.Samples, shape, _pool.Prior);
     }
 
     /// <summary>
