@@ -81,7 +81,9 @@ public sealed class ClusterLead
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Outcome != AgentOutcome.InTransit) continue;
-            effects.Deliveries.Add(new Delivery(slip, order, agents[i]!.AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
+            Instant sendAt = new(lines[i].PlannedAtTicks);
+            agents[i]!.Await(sendAt);
+            effects.Deliveries.Add(new Delivery(slip, order, agents[i]!.AgentIndex, i, sendAt));
             sends++;
         }
         gather.InTransit = sends;
@@ -128,7 +130,7 @@ public sealed class ClusterLead
         gather.Take(ref line, ack, agent);
         if (ack.State == TrinaryState.Transit) return;
         if (!wasOpen) Counters.LateAcks++;
-        agent.QueueDepth = ack.QueueDepth;
+        agent.Heard(ack.QueueDepth);
         agent.Dirty = true;
         observations.Add(new Observation(ack.Slot, (float)networkMs, ack.ProcessingMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
@@ -138,8 +140,7 @@ public sealed class ClusterLead
     public void Step(in AgentHeartbeat heartbeat)
     {
         if ((uint)heartbeat.Slot >= (uint)agents.Length || agents[heartbeat.Slot] is not { } agent) return;
-        agent.LastHeartbeatAt = heartbeat.ReceivedAt;
-        agent.QueueDepth = heartbeat.QueueDepth;
+        agent.Beat(heartbeat.ReceivedAt, heartbeat.QueueDepth);
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
         if (agent.State == OperationalState.Offline) agent.State = OperationalState.Active;
         agent.Dirty = true;

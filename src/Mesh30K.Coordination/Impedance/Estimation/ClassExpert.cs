@@ -26,6 +26,9 @@ internal struct ClassExpert
     private const float ServiceReach = 2f;
     private const float Discount = 0.98f;
     private const float ClassRecord = 20f;
+
+    /// <summary>The class's weight when both lose the same: above a half, as its coverage is right from the start and a few samples' is not.</summary>
+    private const float WeightAmongEquals = 0.75f;
     private const float Sharpness = 3f;
     private const float LossMaxInWidths = 4f;
 
@@ -81,7 +84,7 @@ internal struct ClassExpert
         float record = ClassRecord * other.Median;
         float loss = _loss + (record * shape.LossPerMs);
         float excess = loss > 0f ? (_edge + (record * shape.EdgePerMs)) / loss : 0f;
-        float weight = Math.Clamp(0.5f - (Sharpness * excess), 0f, 1f);
+        float weight = Math.Clamp(WeightAmongEquals - (Sharpness * excess), 0f, 1f);
         float median = trusted.Median + (weight * (other.Median - trusted.Median));
         float lead = MathF.Max(median, trusted.Lead + (weight * (other.Lead - trusted.Lead)));
         return new Quantiles(median, lead, MathF.Max(lead, trusted.Tail + (weight * (other.Tail - trusted.Tail))));
@@ -99,6 +102,13 @@ internal struct ClassExpert
         _network3 = _network2;
         _network2 = _network1;
         _network1 = networkMs;
+        if (samples == 2)
+        {
+            // Of two, the lesser: should one be a stall, the mean of both is a stall too.
+            NetworkLevel = MathF.Min(NetworkLevel, networkMs);
+            ServiceLevel = MathF.Min(ServiceLevel, serviceMs);
+            return;
+        }
         NetworkLevel = samples < 3 ? networkMs : MiddleOf(_network1, _network2, _network3);
         if (UsesWindow(samples) || !(ServiceLevel > 0f))
         {
