@@ -30,11 +30,14 @@ public readonly record struct MissBudget(float Level, float MissPerMs)
     /// <summary>
     /// The lead in ms that an agent with these quantiles needs: on the exponential tail between the known quantiles, and beyond the last one.
     /// </summary>
-    public float LeadOf(in Quantiles quantiles)
+    public float LeadOf(in Quantiles quantiles) => LeadOf(quantiles, TailCurve.Exponential);
+
+    /// <summary>The same with a known curve between the median and the 0.95 quantile.</summary>
+    public float LeadOf(in Quantiles quantiles, in TailCurve curve)
     {
         float theta = TailScaleMs(quantiles.Median, quantiles.Lead);
         float miss = MissOf(theta);
-        if (miss >= 0.05f) return quantiles.Median + (theta * MathF.Log(0.5f / miss));
+        if (miss >= 0.05f) return quantiles.Median + (theta * LnTen * curve.At(miss));
         float tailTheta = MathF.Max(0, quantiles.Tail - quantiles.Lead) / MathF.Log(0.05f / 0.02f);
         return quantiles.Lead + (tailTheta * MathF.Log(0.05f / miss));
     }

@@ -49,8 +49,8 @@ public sealed class LearnedPlanner : IArrivalPlanner
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
-        Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth);
-        return new(quantiles.Median, budget.LeadOf(quantiles));
+        Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs);
+        return new(quantiles.Median, budget.LeadOf(quantiles, agent.Estimator.Curve));
     }
 }
 
@@ -79,7 +79,7 @@ public sealed class FireNowPlanner : IArrivalPlanner
     public PlannerKind Kind => PlannerKind.FireNow;
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget) =>
-        new(agent.Estimator.For(payloadWeight, agent.QueueDepth).Median, 0);
+        new(agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs).Median, 0);
 }
 
 /// <summary>Leads from the true law, under the same budget of misses.</summary>

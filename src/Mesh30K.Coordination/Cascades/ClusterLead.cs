@@ -83,7 +83,9 @@ public sealed class ClusterLead
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Outcome != AgentOutcome.InTransit) continue;
-            effects.Deliveries.Add(new Delivery(slip, order, _agents[i]!.AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
+            Instant sendAt = new(lines[i].PlannedAtTicks);
+            _agents[i]!.Await(sendAt);
+            effects.Deliveries.Add(new Delivery(slip, order, _agents[i]!.AgentIndex, i, sendAt));
             sends++;
         }
         gather.InTransit = sends;
@@ -132,7 +134,7 @@ public sealed class ClusterLead
         gather.Take(ref line, ack, agent);
         if (ack.State == TrinaryState.Transit) return;
         if (!wasOpen) Counters.LateAcks++;
-        agent.QueueDepth = ack.QueueDepth;
+        agent.Heard(ack.QueueDepth);
         agent.Dirty = true;
         _observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
@@ -142,8 +144,7 @@ public sealed class ClusterLead
     public bool Step(in AgentHeartbeat heartbeat)
     {
         if ((uint)heartbeat.Slot >= (uint)_agents.Length || _agents[heartbeat.Slot] is not { } agent) return false;
-        agent.LastHeartbeatAt = heartbeat.ReceivedAt;
-        agent.QueueDepth = heartbeat.QueueDepth;
+        agent.Beat(heartbeat.ReceivedAt, heartbeat.QueueDepth);
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
         agent.Dirty = true;
         if (agent.State != OperationalState.Offline) return false;
