@@ -21,6 +21,9 @@ public readonly record struct MissBudget(float Level, float MissPerMs)
 
     private static readonly float LnTen = MathF.Log(10);
 
+    /// <summary>From 0.95 to 0.98: ln(0.05/0.02).</summary>
+    private static readonly float LnLeadToTail = MathF.Log(0.05f / 0.02f);
+
     /// <summary>The scale θ in ms of an agent's upper tail.</summary>
     public static float TailScaleMs(float medianMs, float lead95Ms) => MathF.Max(0, lead95Ms - medianMs) / LnTen;
 
@@ -38,7 +41,7 @@ public readonly record struct MissBudget(float Level, float MissPerMs)
         float theta = TailScaleMs(quantiles.Median, quantiles.Lead);
         float miss = MissOf(theta);
         if (miss >= 0.05f) return quantiles.Median + (theta * LnTen * curve.At(miss));
-        float tailTheta = MathF.Max(0, quantiles.Tail - quantiles.Lead) / MathF.Log(0.05f / 0.02f);
+        float tailTheta = MathF.Max(0, quantiles.Tail - quantiles.Lead) / LnLeadToTail;
         return quantiles.Lead + (tailTheta * MathF.Log(0.05f / miss));
     }
 }

@@ -50,8 +50,12 @@ public sealed class LearnedPlanner : IArrivalPlanner
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
         Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs);
-        return new(quantiles.Median, budget.LeadOf(quantiles, agent.Estimator.Curve));
+        return Estimate(quantiles, agent.Estimator.Pool.Shape.Curve, budget);
     }
+
+    /// <summary>The same from quantiles that are at hand.</summary>
+    public static LeadEstimate Estimate(in Quantiles quantiles, in TailCurve curve, MissBudget budget) =>
+        new(quantiles.Median, budget.LeadOf(quantiles, curve));
 }
 
 /// <summary>

@@ -48,8 +48,8 @@ public sealed class DelayEstimator
     /// <summary>All three prepared quantiles; the class's prior before the first sample.</summary>
     public Quantiles Prepared => _hedge.Samples == 0 ? _pool.Prior : _prepared;
 
-    /// <summary>Where between <see cref="MedianMs"/> and <see cref="LeadMs"/> the quantiles between them lie: the class's curve.</summary>
-    public TailCurve Curve => _pool.Shape.Curve;
+    /// <summary>What the agents of its class learn together.</summary>
+    public ClassPool Pool => _pool;
 
     /// <summary>Median one-way network delay over the ring. Computed when asked for and kept until the next sample (about 2 µs).</summary>
     public float MedianNetworkMs
