@@ -8,7 +8,7 @@ namespace Mesh30K.Cli.Commands;
 internal sealed class PredictorBenchCommand : VerbCommand
 {
     private readonly Option<string> _series = new("--series") { Description = "A file, or a folder of .csv files", HelpName = "path", Required = true };
-    private readonly Option<string> _format = new("--format") { Description = "ripe (epoch;rtt;cp) or csv", HelpName = "name", DefaultValueFactory = _ => "csv" };
+    private readonly Option<string?> _format = new("--format") { Description = "ripe (epoch;rtt;cp) or csv (default: what the header shows)", HelpName = "name" };
     private readonly Option<string?> _column = new("--column") { Description = "csv: the columns of milliseconds, joined by commas; * stands for any text", HelpName = "name" };
     private readonly Option<string?> _group = new("--group") { Description = "csv: the columns whose values tell series apart, joined by commas", HelpName = "name" };
 
@@ -27,31 +27,36 @@ internal sealed class PredictorBenchCommand : VerbCommand
 
     public override Task<ExitCode> RunAsync(VerbRun run)
     {
-        bool ripe = run.Parse.GetRequiredValue(_format) == "ripe";
+        string path = run.PathOf(run.Parse.GetRequiredValue(_series));
+        bool ripe = run.Parse.GetValue(_format) is { } format ? format == "ripe" : Try(() => RecordedSeries.FormatOf(path)) == SeriesFormat.Ripe;
         if (!ripe && run.Parse.GetValue(_column) is null)
             throw new CliException(new CliError(ExitCode.Usage, "column_missing", "--column is missing: a csv file needs the column of milliseconds", "See `mesh bench predictor --help`."));
         if (ripe && (run.Parse.GetValue(_column) ?? run.Parse.GetValue(_group)) is not null)
             throw new CliException(new CliError(ExitCode.Usage, "bad_value", "--column and --group belong to --format csv"));
-        PredictorResult result = Score(new SeriesRequest
+        PredictorResult result = Try(() => PredictorBenchmark.Run(RecordedSeries.Read(new SeriesRequest
         {
-            Path = run.PathOf(run.Parse.GetRequiredValue(_series)),
+            Path = path,
             Format = ripe ? SeriesFormat.Ripe : SeriesFormat.Csv,
             Columns = run.Parse.GetValue(_column),
             Groups = run.Parse.GetValue(_group),
-        });
+        })));
         run.Output.Result(result, console => Render(console, result));
         return Task.FromResult(ExitCode.Ok);
     }
 
-    private static PredictorResult Score(SeriesRequest request)
+    private static T Try<T>(Func<T> read)
     {
         try
         {
-            return PredictorBenchmark.Run(RecordedSeries.Read(request));
+            return read();
         }
         catch (PredictionInputException wrong)
         {
             throw new CliException(new CliError(ExitCode.Usage, "bad_series", wrong.Message.ReplaceLineEndings(" ")));
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            throw new CliException(new CliError(ExitCode.Usage, "bad_series", unreadable.Message.ReplaceLineEndings(" "), "Name a file that you may read."));
         }
     }
 

@@ -50,6 +50,14 @@ public sealed record RecordedSeries(string Name, IReadOnlyList<float> Values)
         return found.ToSeries(request.Path);
     }
 
+    /// <summary>The format that the header of the first file shows: semicolons make it <see cref="SeriesFormat.Ripe"/>.</summary>
+    /// <exception cref="PredictionInputException">There is no such file or folder.</exception>
+    public static SeriesFormat FormatOf(string path)
+    {
+        string? header = File.ReadLines(FilesOf(path)[0]).FirstOrDefault();
+        return header is not null && header.StartsWith("epoch;rtt", StringComparison.OrdinalIgnoreCase) ? SeriesFormat.Ripe : SeriesFormat.Csv;
+    }
+
     private static IReadOnlyList<string> FilesOf(string path)
     {
         if (File.Exists(path)) return [path];
