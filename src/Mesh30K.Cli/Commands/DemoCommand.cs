@@ -36,6 +36,8 @@ public sealed class DemoCommand : VerbCommand
 
         DemoReport report = await ProgressBar.RunAsync(
             run.Output, progress => DemoRun.ExecuteAsync(blueprint, options, progress, run.Stop)).ConfigureAwait(false);
+        run.Output.Detail(
+            $"garbage collections: {GC.CollectionCount(0)} / {GC.CollectionCount(1)} / {GC.CollectionCount(2)}, paused {GC.GetTotalPauseDuration().TotalMilliseconds:0} ms in all, last full {string.Join(" ", GC.GetGCMemoryInfo(GCKind.Any).PauseDurations.ToArray().Select(p => p.TotalMilliseconds))}");
         run.Output.Result(report, console => DemoView.Render(console, report));
         return report.Planners.First(p => p.Planner == "learned").Decision == "PROCEED" ? ExitCode.Ok : ExitCode.NotAchieved;
     }

@@ -75,7 +75,8 @@ public struct SlipLine
 /// The plan of one operation for one cluster, a line a slot, and what came of it. Created by the lead; the host writes the release times,
 /// everything else belongs to the lead. Outlives the gathering so that late acks still teach the estimators.
 /// </summary>
-public sealed class DispatchSlip(long operation, ClusterAddress cluster, Instant target, Instant expiresAt, float payloadWeight, int slots)
+/// <param name="lines">Empty lines, one a slot; the slip's from now on.</param>
+public sealed class DispatchSlip(long operation, ClusterAddress cluster, Instant target, Instant expiresAt, float payloadWeight, SlipLine[] lines)
 {
     public long Operation { get; } = operation;
 
@@ -88,5 +89,5 @@ public sealed class DispatchSlip(long operation, ClusterAddress cluster, Instant
 
     public float PayloadWeight { get; } = payloadWeight;
 
-    public SlipLine[] Lines { get; } = new SlipLine[slots];
+    public SlipLine[] Lines { get; } = lines;
 }

@@ -38,6 +38,7 @@ public sealed class ClusterLead
     private const int ClosedGathersMax = 4;
 
     private readonly AgentRecord?[] _agents;
+    private readonly string _name;
     private readonly bool[] _selected;
     private readonly PlanRow[] _rows;
     private readonly PlannerSet _planners;
@@ -45,12 +46,14 @@ public sealed class ClusterLead
     private readonly long _bucketTicks;
     private readonly List<LeadGather> _gathers = [];
     private readonly EffectList<Observation> _observations = new();
+    private SlipLine[]? _spareLines;
     private int _open;
 
     public ClusterLead(ClusterAddress address, AgentRecord?[] agents, PlannerSet planners, ArrivalOptions options, RateBudgetPlanner[] budgets)
     {
         Invariant.Check(options.Validate() is null);
         Address = address;
+        _name = address.ToString();
         _agents = agents;
         _planners = planners;
         _budgets = budgets;
@@ -76,7 +79,7 @@ public sealed class ClusterLead
         // A bus may deliver twice; a second plan would send everything twice.
         if (Find(order.Handle) is not null) return;
         Settle();
-        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, _agents.Length);
+        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, EmptyLines());
         LeadGather gather = new(order, slip, now);
         SkipReason refuseAll = _open >= OpenGathersMax ? SkipReason.LeadBusy : order.SkipAllAs;
         if (AgentSelection.Mark(order, Address.Index, _agents, _selected) > 0) Plan(order, slip, now, refuseAll);
@@ -246,7 +249,16 @@ public sealed class ClusterLead
     }
 
     private void Report(LeadGather gather, Instant now, Effects effects) =>
-        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(_agents, now)));
+        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(_agents, _name, now)));
+
+    /// <summary>Lines for a new slip. Those of the gathering that was dropped last serve again: a fresh array for each cluster and operation is what a collector has most to do with.</summary>
+    private SlipLine[] EmptyLines()
+    {
+        if (_spareLines is not { } lines) return new SlipLine[_agents.Length];
+        _spareLines = null;
+        Array.Clear(lines);
+        return lines;
+    }
 
     private LeadGather? Find(long operation)
     {
@@ -260,7 +272,11 @@ public sealed class ClusterLead
         if (_gathers.Count >= ClosedGathersMax + OpenGathersMax || _gathers.Count > ClosedGathersMax && _open <= 1)
         {
             int oldest = _gathers.FindIndex(g => g.Closed);
-            if (oldest >= 0) _gathers.RemoveAt(oldest);
+            if (oldest >= 0)
+            {
+                if (_gathers[oldest].LinesAreFree()) _spareLines = _gathers[oldest].Slip.Lines;
+                _gathers.RemoveAt(oldest);
+            }
         }
         _gathers.Add(gather);
     }

@@ -55,7 +55,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
     }
 
     /// <summary>Ends the gathering: what is still in transit is reported as TRANSIT. What the host never released had run out of time to live.</summary>
-    public ClusterReport Close(ReadOnlySpan<AgentRecord?> agents, Instant now)
+    public ClusterReport Close(ReadOnlySpan<AgentRecord?> agents, string cluster, Instant now)
     {
         Invariant.Check(!Closed);
         Closed = true;
@@ -89,7 +89,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
                 errors[a++] = Math.Abs(line.OffsetMs + OffsetOf(line));
                 confidence += line.Confidence;
             }
-            if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!);
+            if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!, cluster);
         }
         Invariant.Check(a == acked && r == rostered);
         AgentAnswer[] given = _answers?.ToArray() ?? [];
@@ -98,11 +98,23 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
         return new ClusterReport(Order.Handle, Slip.Cluster, counts, offsets, errors, roster, given, confidence);
     }
 
+    /// <summary>
+    /// Whether the host is done with the slip's lines, so that they may serve another slip: every send was released or is past its time to live,
+    /// when the host drops it unseen.
+    /// </summary>
+    public bool LinesAreFree()
+    {
+        SlipLine[] lines = Slip.Lines;
+        for (int i = 0; i < lines.Length; i++)
+            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) == 0) return false;
+        return Closed;
+    }
+
     /// <summary>arrival − predicted = (T + offset) − (released + median), so this is T − released − median in ms.</summary>
     private float OffsetOf(in SlipLine line) =>
         (float)((Slip.Target.Ticks - line.ReleasedAtTicks) / (double)Instant.TicksPerMs) - line.MedianMs;
 
-    private RosterEntry Entry(int slot, in SlipLine line, AgentRecord agent) => new(
-        agent.Id, Slip.Cluster.ToString(), line.Outcome, line.Reason, line.LeadMs, (float)Slip.Target.MsSince(plannedAt),
+    private RosterEntry Entry(int slot, in SlipLine line, AgentRecord agent, string cluster) => new(
+        agent.Id, cluster, line.Outcome, line.Reason, line.LeadMs, (float)Slip.Target.MsSince(plannedAt),
         line.Outcome == AgentOutcome.Conflict ? _conflicts?.GetValueOrDefault(slot) : null);
 }
