@@ -45,6 +45,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
     private readonly ILoopNeighbourhood _around;
     private readonly Func<Instant, MessageId> _nextId;
     private readonly Dictionary<long, TaskCompletionSource<OperationResult>> _waiting = [];
+    private readonly QuietCollector _collector = new();
     private readonly Effects _effects = new();
     private readonly Queue<Signal> _inbox = new();
     private readonly List<Signal>[] _outbox;
@@ -124,7 +125,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
         }
     }
 
-    /// <summary>Learns from the acks of one sector; the loop looks at its mailbox between sectors.</summary>
+    /// <summary>Learns from the acks of one sector; the loop looks at its mailbox between sectors. With nothing to learn and no operation in progress, collects garbage.</summary>
     public bool OnIdle(Instant now)
     {
         foreach (SectorUnit unit in _owned)
@@ -135,7 +136,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
             OnTurnEnd(now);
             return true;
         }
-        return false;
+        return _orchestrator is { Running: 0, Queued: 0 } && _collector.Collect();
     }
 
     private void Submit(Submission submission, Instant now)
