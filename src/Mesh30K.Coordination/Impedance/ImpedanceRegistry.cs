@@ -41,7 +41,7 @@ public sealed class ImpedanceRegistry
 
     /// <summary>
     /// Adds agents, or gives them new cells when they are there already (they moved to another owner: what an old cell is given is no longer
-    /// seen). Found by <see cref="Find"/> at once, by <see cref="FindBest"/> after <see cref="RefreshIndex"/>. O(all agents), some 2 ms for
+    /// seen). Found by <see cref="Find"/> at once, by <see cref="FindBest"/> after <see cref="RefreshIndex"/>. O(all agents), 1 to 5 ms for
     /// 30,000, however few join: gather those that join together.
     /// </summary>
     /// <param name="joining">The first snapshot of each.</param>
