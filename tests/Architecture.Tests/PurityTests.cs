@@ -12,7 +12,7 @@ public sealed class PurityTests
     /// <summary>Namespaces of which the core uses nothing, with those below them.</summary>
     private static readonly string[] CoreNamespaces =
     [
-        "System.Threading", "System.IO", "System.Net", "System.Timers", "Microsoft.Extensions",
+        "System.Threading", "System.IO", "System.Net", "System.Timers", "System.Collections.Concurrent", "Microsoft.Extensions",
     ];
 
     /// <summary>How an owner publishes an immutable snapshot to readers on other threads: no lock, no wait, and no order of events.</summary>

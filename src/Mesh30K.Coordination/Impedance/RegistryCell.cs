@@ -10,25 +10,15 @@ namespace Mesh30K.Coordination.Impedance;
 /// </summary>
 public sealed class RegistryCell
 {
-    /// <summary>Marks a slot of the table whose agent was removed; has no snapshot.</summary>
-    internal static readonly RegistryCell Removed = new();
-
     private readonly ImpedanceRegistry _registry;
     private AgentImpedance _current;
     private ScoreHistory? _history;
 
-    internal RegistryCell(ImpedanceRegistry registry, AgentImpedance first, int hash)
+    internal RegistryCell(ImpedanceRegistry registry, AgentImpedance first)
     {
         _registry = registry;
         _current = first;
         AgentId = first.AgentId;
-        Hash = hash;
-    }
-
-    private RegistryCell()
-    {
-        _registry = null!;
-        _current = null!;
     }
 
     public AgentId AgentId { get; }
@@ -38,11 +28,6 @@ public sealed class RegistryCell
 
     /// <summary>The agent's scores of the last hour; null before the first. Any thread.</summary>
     public ScoreHistory? History => Volatile.Read(ref _history);
-
-    internal int Hash { get; }
-
-    /// <summary>The place in the order of the table that holds it. The table's writer only.</summary>
-    internal int OrderIndex { get; set; }
 
     /// <summary>
     /// Makes a snapshot the newest one: one reference write. Owner only. The snapshot is of this agent, else it throws: a bug. When its

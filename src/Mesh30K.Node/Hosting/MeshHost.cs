@@ -49,7 +49,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         int loops = Math.Clamp(options.Loops, 1, shape.Sectors);
         SectorScratch[] scratch = [.. Enumerable.Range(0, loops).Select(_ => new SectorScratch())];
         Mesh = MeshAssembly.Build(options.Settings, agents, describe, new PlannerSet(options.Oracle), s => scratch[s % loops]);
-        Registry = new ImpedanceRegistry(agents);
+        Registry = new ImpedanceRegistry();
         _cells = new RegistryCell[agents];
         _summaries = new ClusterImpedanceSummary?[shape.Clusters];
         _release = new ReleaseThread<PlannedSend>("mesh-release", Clock, OnDue);
@@ -223,11 +223,14 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         {
             unit.Begin(now);
             for (int round = 0; round < SectorUnit.SummaryEvery; round++) unit.Sweep(now, round, publish: true, effects);
-            foreach (ref readonly SnapshotUpdate update in effects.Snapshots.Items) _cells[update.AgentIndex] = Registry.Register(update.Snapshot);
-            effects.Snapshots.Clear();
-            ((ILoopNeighbourhood)this).Publish(effects, now);
-            effects.Clear();
         }
+
+        // In one call, so that their cells lie side by side.
+        SnapshotUpdate[] updates = effects.Snapshots.Items.ToArray();
+        RegistryCell[] cells = Registry.Register(Array.ConvertAll(updates, u => u.Snapshot));
+        for (int i = 0; i < cells.Length; i++) _cells[updates[i].AgentIndex] = cells[i];
+        effects.Snapshots.Clear();
+        ((ILoopNeighbourhood)this).Publish(effects, now);
         Registry.RefreshIndex();
     }
 

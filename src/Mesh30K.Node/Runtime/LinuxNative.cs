@@ -10,6 +10,8 @@ internal static partial class LinuxNative
     internal const int TimerAbsolute = 1;
     internal const int Interrupted = 4;
     private const int SetTimerSlack = 29;
+    private const uint FirstInFirstOut = 1;
+    private const ulong ResetOnFork = 1;
 
     /// <summary>64-bit only: on 32-bit the layout of a timespec depends on the libc.</summary>
     internal static bool IsSupported { get; } = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
@@ -41,15 +43,21 @@ internal static partial class LinuxNative
     internal static bool TrySetTimerSlackOfThisThread() => IsSupported && PrCtl(SetTimerSlack, 1, 0, 0, 0) == 0;
 
     /// <summary>
-    /// Lets this thread run before others when it wakes, which <see cref="Thread.Priority"/> does not do on Linux: a slice of 0.1 ms with
-    /// nice −10; without the right to that, the slice alone (since Linux 6.12 a thread with a shorter slice preempts on wake-up, and asking
-    /// for one needs no privilege); on older kernels nice −10 alone. Best effort: false when none is granted.
-    /// Refused: a real-time class. It measured the same, and a bug in a sink would take the machine with it.
+    /// Lets this thread run before others when it wakes, which <see cref="Thread.Priority"/> does not do on Linux: the lowest real-time
+    /// priority; without the right to that (CAP_SYS_NICE, or a limit of real-time priority above 0), a slice of 0.1 ms, with nice −10 where
+    /// allowed (since Linux 6.12 a thread with a shorter slice preempts on wake-up, and asking for one needs no privilege); on older
+    /// kernels nice −10 alone. Best effort: false when none is granted.
+    /// Beside busy processes nice and slice leave bursts of lateness, one time slice of another process each; real time ends most of them:
+    /// docs/benchmarks.md. A thread that runs away is held by the kernel to 95% of one core. Threads that it starts do not inherit the class.
     /// </summary>
     internal static bool TryRaisePriorityOfThisThread() =>
-        IsSupported && (TrySetSlice(nice: -10) || TrySetSlice(nice: 0) || SetPriority(0, 0, -10) == 0);
+        IsSupported && (TrySetRealTime() || TrySetSlice(nice: -10) || TrySetSlice(nice: 0) || SetPriority(0, 0, -10) == 0);
 
-    private static bool TrySetSlice(int nice)
+    private static bool TrySetRealTime() => TrySetScheduling(new SchedulingAttributes { Policy = FirstInFirstOut, Flags = ResetOnFork, Priority = 1 });
+
+    private static bool TrySetSlice(int nice) => TrySetScheduling(new SchedulingAttributes { Nice = nice, SliceNs = 100_000 });
+
+    private static bool TrySetScheduling(SchedulingAttributes attributes)
     {
         long number = RuntimeInformation.ProcessArchitecture switch
         {
@@ -57,7 +65,7 @@ internal static partial class LinuxNative
             Architecture.Arm64 => 274,
             _ => -1,
         };
-        var attributes = new SchedulingAttributes { Size = (uint)Marshal.SizeOf<SchedulingAttributes>(), Nice = nice, SliceNs = 100_000 };
+        attributes.Size = (uint)Marshal.SizeOf<SchedulingAttributes>();
         return number > 0 && SetScheduling(number, 0, in attributes, 0) == 0;
     }
 

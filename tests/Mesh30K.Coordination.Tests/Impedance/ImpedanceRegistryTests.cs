@@ -24,11 +24,11 @@ public sealed class ImpedanceRegistryTests
                 switch (r.Next(4))
                 {
                     case 0:
-                        Assert.Equal(known, registry.Remove(next.AgentId));
+                        Assert.Equal(known ? 1 : 0, registry.Remove(next.AgentId));
                         model.Remove(next.AgentId);
                         break;
                     case 1:
-                        model[next.AgentId] = (registry.Register(next), next);
+                        model[next.AgentId] = (registry.Register(next)[0], next);
                         if (known) entry.Cell.Publish(Fleet.Agent(next.AgentId.Value, 1));
                         break;
                     default:
@@ -49,7 +49,7 @@ public sealed class ImpedanceRegistryTests
         {
             Random r = new(seed);
             ImpedanceRegistry registry = new();
-            List<RegistryCell> cells = [.. Fleet.Many(seed, 200).Select(registry.Register)];
+            List<RegistryCell> cells = [.. registry.Register([.. Fleet.Many(seed, 200)])];
             registry.RefreshIndex();
 
             // What changed since the index was made must not be taken from it.
@@ -69,8 +69,8 @@ public sealed class ImpedanceRegistryTests
     [Fact]
     public void The_index_says_when_it_is_stale()
     {
-        ImpedanceRegistry registry = new(10);
-        RegistryCell cell = registry.Register(Fleet.Agent("a", 100, "route"));
+        ImpedanceRegistry registry = new();
+        RegistryCell cell = registry.Register(Fleet.Agent("a", 100, "route"))[0];
         Assert.True(registry.IndexIsStale);
         registry.RefreshIndex();
         cell.Publish(Fleet.Agent("a", 90, "route"));
@@ -89,7 +89,7 @@ public sealed class ImpedanceRegistryTests
     public async Task Readers_see_whole_snapshots_and_each_agent_only_goes_forward()
     {
         ImpedanceRegistry registry = new();
-        RegistryCell[] cells = [.. Enumerable.Range(0, 64).Select(i => registry.Register(Numbered($"a{i}", 0)))];
+        RegistryCell[] cells = registry.Register([.. Enumerable.Range(0, 64).Select(i => Numbered($"a{i}", 0))]);
         using CancellationTokenSource stop = new();
         Task[] writers = [.. Enumerable.Range(0, 2).Select(w => OnItsOwnThread(() => Write(cells.AsSpan(w * 32, 32), stop.Token)))];
         Task members = OnItsOwnThread(() => JoinAndLeave(registry, stop.Token));
@@ -97,6 +97,18 @@ public sealed class ImpedanceRegistryTests
         await stop.CancelAsync();
         await Task.WhenAll(writers);
         await members;
+    }
+
+    [Fact]
+    public async Task Joins_from_several_threads_are_all_kept()
+    {
+        ImpedanceRegistry registry = new();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(thread => OnItsOwnThread(() =>
+        {
+            for (int i = 0; i < 100; i++) registry.Register(Numbered($"t{thread}-{i}", i), Numbered($"u{thread}-{i}", i));
+        })));
+        Assert.Equal(800, registry.Count);
+        Assert.Equal(99, registry.Find(new AgentId("u3-99"))!.CurrentQueueDepth);
     }
 
     private static Task OnItsOwnThread(Action work) =>
@@ -148,7 +160,7 @@ public sealed class ImpedanceRegistryTests
     public void A_trend_is_the_slope_of_the_last_hour_and_is_not_moved_by_wild_points()
     {
         ImpedanceRegistry registry = new();
-        RegistryCell cell = registry.Register(Fleet.Agent("a"));
+        RegistryCell cell = registry.Register(Fleet.Agent("a"))[0];
         Assert.Null(registry.Trend(cell.AgentId));
         Assert.Null(registry.Trend(new AgentId("unknown")));
         for (int minute = 0; minute < 100; minute++)
