@@ -31,9 +31,9 @@ internal sealed record PlannerReport(
     double TargetInMs,
     IReadOnlyList<HistogramBar> Histogram);
 
-/// <summary>How the learned planner stands beside the others; a spread of 0 on both sides is a ratio of 1.</summary>
+/// <summary>How the learned planner stands beside the others; a spread of 0 on both sides is a ratio of 1, one over 0 is none (null).</summary>
 internal sealed record LearnedComparison(
-    double SpreadToOracle, double StartSpreadToOracle, double FireNowSpreadToLearned, double? FireNowStartSpreadToLearned);
+    double? SpreadToOracle, double? StartSpreadToOracle, double FireNowSpreadToLearned, double? FireNowStartSpreadToLearned);
 
 /// <summary>How late sends were released against their planned time, in ms.</summary>
 internal sealed record ReleaseMs(double P50, double P99, double Max);
@@ -62,7 +62,7 @@ internal sealed record DemoReport(
             new ReleaseMs(Math.Round(release.P50.TotalMilliseconds, 3), Math.Round(release.P99.TotalMilliseconds, 3), Math.Round(release.Max.TotalMilliseconds, 3)), residentMb, peakResidentMb, Math.Round(wallS, 1));
     }
 
-    private static double Ratio(double of, double to) => to > 0 ? Math.Round(of / to, 3) : of == 0 ? 1 : double.PositiveInfinity;
+    private static double? Ratio(double of, double to) => to > 0 ? Math.Round(of / to, 3) : of == 0 ? 1 : null;
 
     private static PlannerReport Report(PlannerKind planner, List<OperationResult> rounds)
     {

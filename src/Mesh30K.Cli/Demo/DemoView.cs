@@ -20,7 +20,7 @@ internal static class DemoView
             ? $"{times:0.0} times narrower"
             : $"{report.Planners.First(p => p.Planner == "fire-now").StartSpreadMs:0} ms narrower, down to 0";
         console.MarkupLineInterpolated(
-            $"Its arrivals lie {c.FireNowSpreadToLearned:0.0} times closer together than with fire-now, its starts are {start}; the oracle's spread is {1 / c.SpreadToOracle:P0} of its own.");
+            $"Its arrivals lie {c.FireNowSpreadToLearned:0.0} times closer together than with fire-now, its starts are {start}; the oracle's spread is {1 / c.SpreadToOracle ?? 0:P0} of its own.");
         console.MarkupLineInterpolated($"{report.Rounds} rounds a planner; sends left {report.ReleaseMs.P50:0.00} ms after their planned time at p50, {report.ReleaseMs.P99:0.00} at p99; {report.ResidentMb:0} MB resident, {report.WallS:0.0} s.");
     }
 

@@ -105,10 +105,10 @@ public sealed record OperationSpec
     public PlannerKind Planner { get; init; } = PlannerKind.Learned;
 
     /// <summary>
-    /// The wanted share of the agents READY at T, in [0.5, 1). Default 0.97: losses, conflicts and errors of estimation take their part, so
+    /// The wanted share of the agents READY at T, in [0.5, 1). Default 0.975: losses, conflicts and errors of estimation take their part, so
     /// aiming at the required 0.95 itself would miss it half of the time. How it is divided among the agents: <see cref="MissBudget"/>.
     /// </summary>
-    public float LeadLevel { get; init; } = 0.97f;
+    public float LeadLevel { get; init; } = 0.975f;
 
     /// <summary>Bring the agents' answers back (at most <see cref="GatherReport.AnswersMax"/>).</summary>
     public bool CollectAnswers { get; init; }
