@@ -25,7 +25,7 @@ public sealed class SimulateCommand : VerbCommand
     private readonly Option<string?> _serviceTrace = new("--service-trace") { Description = "A CSV file of recorded service times", HelpName = "file" };
     private readonly Option<string?> _serviceColumn = new("--service-column") { Description = "The column of milliseconds; several by a prefix with *", HelpName = "name" };
     private readonly Option<string?> _serviceGroup = new("--service-group") { Description = "The columns, joined by commas, that tell groups apart", HelpName = "name" };
-    private readonly Option<float> _leadLevel = new("--lead-level") { Description = "Wanted probability of being READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
+    private readonly Option<float> _leadLevel = new("--lead-level") { Description = "Wanted share READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
     private readonly Option<double> _window = new("--window-ms") { Description = "Arrival window around T in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.WindowMs };
     private readonly Option<double> _timeout = new("--timeout-ms") { Description = "The longest that an operation may take in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.TimeoutMs };
     private readonly Option<int> _workers = new("--workers") { Description = "Threads; the result does not depend on them", HelpName = "count", DefaultValueFactory = _ => Environment.ProcessorCount };
