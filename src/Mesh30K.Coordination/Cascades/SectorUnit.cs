@@ -1,5 +1,5 @@
-using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Impedance;
 using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Coordination.Time;
