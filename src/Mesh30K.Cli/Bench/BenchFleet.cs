@@ -1,5 +1,6 @@
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
+using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Impedance;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Node.Hosting;
@@ -14,6 +15,9 @@ internal static class BenchFleet
     /// <summary>Observations an agent before a bench: more than the cold start, fewer than the window.</summary>
     public const int WarmSamples = 30;
 
+    private static readonly Instant WarmFrom = Instant.FromUnixMs(1_700_000_000_000);
+    private static readonly Instant WarmUntil = WarmFrom.PlusMs(WarmSamples * 600_000.0);
+
     public static FleetBlueprint Of(int agents) => new(new FleetOptions { Agents = agents });
 
     public static AgentDescription Describe(FleetBlueprint fleet, int agent) => new(fleet.IdOf(agent), fleet.ClassOf(agent), fleet.CapabilitiesOf(agent));
@@ -24,7 +28,7 @@ internal static class BenchFleet
         FleetBlueprint fleet = Of(agents);
         MeshHostOptions options = new() { IdSeed = 1, Settings = new MeshSettings { Shape = MeshShape.For(agents) } };
         MeshHost host = new(options, agents, i => Describe(fleet, i));
-        Warm(host.Mesh, fleet);
+        Warm(host.Mesh, fleet, host.Clock.Now);
         return host;
     }
 
@@ -35,12 +39,12 @@ internal static class BenchFleet
         SectorScratch scratch = new();
         MeshAssembly mesh = MeshAssembly.Build(
             new MeshSettings { Shape = MeshShape.For(agents) }, agents, i => Describe(fleet, i), new PlannerSet(), _ => scratch);
-        Warm(mesh, fleet);
+        Warm(mesh, fleet, WarmUntil);
         return mesh;
     }
 
     /// <summary>Every estimator learns <see cref="WarmSamples"/> sends of its agent.</summary>
-    private static void Warm(MeshAssembly mesh, FleetBlueprint fleet)
+    private static void Warm(MeshAssembly mesh, FleetBlueprint fleet, Instant heardAt)
     {
         FleetMap map = new(fleet, mesh.Settings.Shape, mesh.Places);
         foreach (SectorUnit unit in mesh.Units)
@@ -50,7 +54,10 @@ internal static class BenchFleet
             {
                 for (int slot = 0; slot < lead.Agents.Length; slot++)
                 {
-                    if (lead.Agents[slot] is { } agent) Warm(agent, partition, map.LocalOf(lead.Address, slot));
+                    if (lead.Agents[slot] is not { } agent) continue;
+                    Warm(agent, partition, map.LocalOf(lead.Address, slot));
+                    // An idle agent's heartbeat: the lead brings its plan row up to what the estimator has learned.
+                    lead.Step(new AgentHeartbeat { ClusterIndex = lead.Address.Index, Slot = slot, ReceivedAt = heardAt, QueueDepth = 0 });
                 }
             }
         }
@@ -58,7 +65,7 @@ internal static class BenchFleet
 
     private static void Warm(AgentRecord agent, FleetPartition partition, int local)
     {
-        Instant at = Instant.FromUnixMs(1_700_000_000_000);
+        Instant at = WarmFrom;
         for (int i = 0; i < WarmSamples; i++)
         {
             SendOutcome outcome = partition.Send(local, at, 1);

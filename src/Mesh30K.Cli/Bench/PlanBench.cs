@@ -128,6 +128,7 @@ internal sealed class PlanBench : IBench
             Target = _now.PlusMs(4_500),
             GatherUntil = _now.PlusMs(5_000),
             ExpiresAt = _now.PlusMs(60_000),
+            MissPerMs = 0.0035f,
         };
 
         /// <summary>Ends the gatherings, so that no lead refuses the next order; not measured.</summary>

@@ -21,6 +21,9 @@ public readonly record struct MissBudget(float Level, float MissPerMs)
 
     private static readonly float LnTen = MathF.Log(10);
 
+    /// <summary>From 0.95 to 0.98: ln(0.05/0.02).</summary>
+    private static readonly float LnLeadToTail = MathF.Log(0.05f / 0.02f);
+
     /// <summary>The scale θ in ms of an agent's upper tail.</summary>
     public static float TailScaleMs(float medianMs, float lead95Ms) => MathF.Max(0, lead95Ms - medianMs) / LnTen;
 
@@ -30,12 +33,15 @@ public readonly record struct MissBudget(float Level, float MissPerMs)
     /// <summary>
     /// The lead in ms that an agent with these quantiles needs: on the exponential tail between the known quantiles, and beyond the last one.
     /// </summary>
-    public float LeadOf(in Quantiles quantiles)
+    public float LeadOf(in Quantiles quantiles) => LeadOf(quantiles, TailCurve.Exponential);
+
+    /// <summary>The same with a known curve between the median and the 0.95 quantile.</summary>
+    public float LeadOf(in Quantiles quantiles, in TailCurve curve)
     {
         float theta = TailScaleMs(quantiles.Median, quantiles.Lead);
         float miss = MissOf(theta);
-        if (miss >= 0.05f) return quantiles.Median + (theta * MathF.Log(0.5f / miss));
-        float tailTheta = MathF.Max(0, quantiles.Tail - quantiles.Lead) / MathF.Log(0.05f / 0.02f);
+        if (miss >= 0.05f) return quantiles.Median + (theta * LnTen * curve.At(miss));
+        float tailTheta = MathF.Max(0, quantiles.Tail - quantiles.Lead) / LnLeadToTail;
         return quantiles.Lead + (tailTheta * MathF.Log(0.05f / miss));
     }
 }

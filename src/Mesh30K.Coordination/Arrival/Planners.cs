@@ -49,9 +49,13 @@ public sealed class LearnedPlanner : IArrivalPlanner
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
-        Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth);
-        return new(quantiles.Median, budget.LeadOf(quantiles));
+        Quantiles quantiles = agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs);
+        return Estimate(quantiles, agent.Estimator.Pool.Shape.Curve, budget);
     }
+
+    /// <summary>The same from quantiles that are at hand.</summary>
+    public static LeadEstimate Estimate(in Quantiles quantiles, in TailCurve curve, MissBudget budget) =>
+        new(quantiles.Median, budget.LeadOf(quantiles, curve));
 }
 
 /// <summary>
@@ -79,7 +83,7 @@ public sealed class FireNowPlanner : IArrivalPlanner
     public PlannerKind Kind => PlannerKind.FireNow;
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget) =>
-        new(agent.Estimator.For(payloadWeight, agent.QueueDepth).Median, 0);
+        new(agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs).Median, 0);
 }
 
 /// <summary>Leads from the true law, under the same budget of misses.</summary>

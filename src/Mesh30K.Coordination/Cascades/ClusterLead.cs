@@ -39,6 +39,7 @@ public sealed class ClusterLead
 
     private readonly AgentRecord?[] _agents;
     private readonly bool[] _selected;
+    private readonly PlanRow[] _rows;
     private readonly PlannerSet _planners;
     private readonly RateBudgetPlanner[] _budgets;
     private readonly long _bucketTicks;
@@ -54,6 +55,8 @@ public sealed class ClusterLead
         _planners = planners;
         _budgets = budgets;
         _selected = new bool[agents.Length];
+        _rows = new PlanRow[agents.Length];
+        for (int i = 0; i < agents.Length; i++) Refresh(i);
         _bucketTicks = Math.Max(1, (long)(options.BucketMs * Instant.TicksPerMs));
     }
 
@@ -83,7 +86,7 @@ public sealed class ClusterLead
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Outcome != AgentOutcome.InTransit) continue;
-            effects.Deliveries.Add(new Delivery(slip, order, _agents[i]!.AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
+            effects.Deliveries.Add(new Delivery(slip, order, _rows[i].AgentIndex, i, new Instant(lines[i].PlannedAtTicks)));
             sends++;
         }
         gather.InTransit = sends;
@@ -132,8 +135,9 @@ public sealed class ClusterLead
         gather.Take(ref line, ack, agent);
         if (ack.State == TrinaryState.Transit) return;
         if (!wasOpen) Counters.LateAcks++;
-        agent.QueueDepth = ack.QueueDepth;
+        agent.Heard(ack.QueueDepth);
         agent.Dirty = true;
+        _rows[ack.Slot].IsPrepared &= ack.QueueDepth <= 0;
         _observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
@@ -142,13 +146,13 @@ public sealed class ClusterLead
     public bool Step(in AgentHeartbeat heartbeat)
     {
         if ((uint)heartbeat.Slot >= (uint)_agents.Length || _agents[heartbeat.Slot] is not { } agent) return false;
-        agent.LastHeartbeatAt = heartbeat.ReceivedAt;
-        agent.QueueDepth = heartbeat.QueueDepth;
+        agent.Beat(heartbeat.ReceivedAt, heartbeat.QueueDepth);
         if (heartbeat.ContextHash is not null) agent.ContextHash = heartbeat.ContextHash;
         agent.Dirty = true;
-        if (agent.State != OperationalState.Offline) return false;
-        agent.State = OperationalState.Active;
-        return true;
+        bool returned = agent.State == OperationalState.Offline;
+        if (returned) agent.State = OperationalState.Active;
+        Refresh(heartbeat.Slot);
+        return returned;
     }
 
     /// <summary>The gathering's time is up: what is in transit is reported as TRANSIT.</summary>
@@ -166,8 +170,15 @@ public sealed class ClusterLead
             AgentRecord agent = _agents[o.Slot]!;
             agent.Estimator.Observe(o.NetworkMs, o.ServiceMs, o.PayloadWeight);
             if (o.InTime) agent.Reliability.Record(true, o.At);
+            Refresh(o.Slot);
         }
         _observations.Clear();
+    }
+
+    /// <summary>Brings an agent's plan row up to its record; to be called after every change of the record.</summary>
+    internal void Refresh(int slot)
+    {
+        if (_agents[slot] is { } agent) _rows[slot] = PlanRow.Of(agent);
     }
 
     private void Plan(OperationOrder order, DispatchSlip slip, Instant now, SkipReason refuseAll)
@@ -178,12 +189,20 @@ public sealed class ClusterLead
         float weight = slip.PayloadWeight;
         MissBudget budget = new(order.Spec.LeadLevel, order.MissPerMs);
         IReadOnlyList<string>? required = order.Spec.RequiredCapabilities is { Count: > 0 } some ? some : null;
+        bool fromRows = planner is LearnedPlanner && weight == 1 && required is null && refuseAll == SkipReason.None;
         for (int i = 0; i < lines.Length; i++)
         {
             if (!_selected[i]) continue;
-            AgentRecord agent = _agents[i]!;
             ref SlipLine line = ref lines[i];
-            line.Confidence = agent.Confidence;
+            ref readonly PlanRow row = ref _rows[i];
+            line.Confidence = row.Confidence;
+            if (fromRows && row.IsPrepared)
+            {
+                LeadEstimate ready = LearnedPlanner.Estimate(row.IsNew ? row.Pool.Prior : row.Quantiles, row.Pool.Shape.Curve, budget);
+                ArrivalPlan.PlanLine(ref line, ready, PlannerKind.Learned, order.Target, now, order.ExpiresAt, _bucketTicks);
+                continue;
+            }
+            AgentRecord agent = _agents[i]!;
             SkipReason refusal = refuseAll != SkipReason.None ? refuseAll : Refusal(agent, required);
             if (refusal != SkipReason.None)
             {
@@ -218,7 +237,11 @@ public sealed class ClusterLead
         // One whose send was never released was not asked: that is no failure of the agent.
         SlipLine[] lines = gather.Slip.Lines;
         for (int i = 0; gather.InTransit > 0 && i < lines.Length; i++)
-            if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) != 0) _agents[i]!.Reliability.Record(false, now);
+        {
+            if (lines[i].Outcome != AgentOutcome.InTransit || Volatile.Read(ref lines[i].ReleasedAtTicks) == 0) continue;
+            _agents[i]!.Reliability.Record(false, now);
+            _agents[i]!.Await(new Instant(lines[i].PlannedAtTicks));
+        }
         Report(gather, now, effects);
     }
 

@@ -128,17 +128,20 @@ public sealed class SectorUnit
     {
         foreach (ClusterLead lead in _leads)
         {
-            foreach (AgentRecord? agent in lead.Agents)
+            for (int slot = 0; slot < lead.Agents.Length; slot++)
             {
-                if (agent is null) continue;
-                if (agent.CanTakeWork && now - agent.LastHeartbeatAt > OfflineAfter)
+                if (lead.Agents[slot] is not { } agent) continue;
+                bool lost = agent.CanTakeWork && now - agent.LastHeartbeatAt > OfflineAfter;
+                if (lost)
                 {
                     agent.State = OperationalState.Offline;
                     agent.Dirty = true;
                     _capabilities = null;
                     _summaryDue = HasUnsettled = true;
                 }
-                if (publish && agent.Dirty) effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Take(agent, lead.Address, now)));
+                bool due = publish && agent.Dirty;
+                if (due) effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Take(agent, lead.Address, now)));
+                if (lost || due) lead.Refresh(slot);
             }
             if (publish && (round + lead.Address.Index) % SummaryEvery == 0) effects.Summaries.Add(AgentSnapshot.Summarize(lead, now));
         }

@@ -35,6 +35,9 @@ public sealed class AgentRecord
 
     public Instant LastHeartbeatAt { get; set; }
 
+    /// <summary>When the oldest send left that nothing was heard of since; default when there is none. See <see cref="SilentMs"/>.</summary>
+    public Instant AwaitedSince { get; private set; }
+
     public OperationalState State { get; set; } = OperationalState.Active;
 
     public string ContextHash { get; set; } = "";
@@ -50,6 +53,44 @@ public sealed class AgentRecord
 
     /// <summary>Something changed since the last snapshot was published.</summary>
     public bool Dirty { get; set; } = true;
+
+    /// <summary>Longest silence that is read as one piece of work; a longer one is a lost message to an agent with other work.</summary>
+    public const float SilentMaxMs = 300_000;
+
+    /// <summary>
+    /// For how long the agent has worked on one thing, as far as is known: from the send to the last heartbeat that still showed work, without an ack and
+    /// without progress in its queue. 0 when it is idle.
+    /// </summary>
+    public float SilentMs
+    {
+        get
+        {
+            if (QueueDepth <= 0 || AwaitedSince == default) return 0;
+            double ms = (LastHeartbeatAt.Ticks - AwaitedSince.Ticks) / (double)Instant.TicksPerMs;
+            return ms is > 0 and <= SilentMaxMs ? (float)ms : 0;
+        }
+    }
+
+    /// <summary>A send was planned.</summary>
+    public void Await(Instant sendAt)
+    {
+        if (AwaitedSince == default) AwaitedSince = sendAt;
+    }
+
+    /// <summary>The agent answered.</summary>
+    public void Heard(int queueDepth)
+    {
+        QueueDepth = queueDepth;
+        AwaitedSince = default;
+    }
+
+    /// <summary>The agent is alive and says how much it has to do: nothing, or less than before, is as good as an answer.</summary>
+    public void Beat(Instant at, int queueDepth)
+    {
+        if (AwaitedSince != default && at > AwaitedSince && queueDepth < Math.Max(1, QueueDepth)) AwaitedSince = default;
+        LastHeartbeatAt = at;
+        QueueDepth = queueDepth;
+    }
 
     public bool CanTakeWork => State is OperationalState.Active or OperationalState.Degraded;
 

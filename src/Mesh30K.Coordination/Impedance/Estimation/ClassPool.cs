@@ -4,7 +4,7 @@ namespace Mesh30K.Coordination.Impedance.Estimation;
 
 /// <summary>
 /// What the agents of one class in one sector (about 300) learn together, so that a new agent needs not start from nothing: the shape of
-/// the class's delays (quantile ÷ own median), its typical delay, and how service time grows with payload weight. About 1 KB a pool.
+/// the class's delays (quantile ÷ own median), its typical delay, and how service time grows with payload weight. About 3.4 KB a pool.
 /// Owned by the sector's event loop together with its agents' estimators; not thread-safe. No allocation after construction.
 /// </summary>
 public sealed class ClassPool
@@ -18,6 +18,9 @@ public sealed class ClassPool
     private const float PriorLeadRatio = 1.5f;
     private const float PriorTailRatio = 2f;
     private const int RatiosEvery = 32;
+
+    /// <summary>What the class's agents have in common beside their levels.</summary>
+    internal ClassShape Shape = new();
 
     private RatioHistogram _histogram;
     private int _ratioSamples;

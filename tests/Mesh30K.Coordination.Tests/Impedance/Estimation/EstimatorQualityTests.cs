@@ -72,6 +72,36 @@ public sealed class EstimatorQualityTests
         Assert.True(alone.Ratio <= 1.6, $"{name}: alone {alone}");
     }
 
+    [Fact]
+    public void Agents_that_do_not_share_their_class_shape_lose_little_by_it()
+    {
+        Law[] laws = [Law.Named("normal"), Law.Named("lognormal 0.5"), Law.Named("lognormal 1")];
+        var random = new Random(8848);
+        var pool = new ClassPool(Mesh30K.Protocol.Identity.ImpedanceClass.Persistent, EstimatorOptions.Default);
+        var estimators = new DelayEstimator[90];
+        var hedges = new QuantileHedge[estimators.Length];
+        for (int a = 0; a < estimators.Length; a++) (estimators[a], hedges[a]) = (new(pool), new(EstimatorOptions.Default));
+        var pooled = new Score[laws.Length];
+        var alone = new Score[laws.Length];
+        for (int i = 0; i < 300; i++)
+        {
+            for (int a = 0; a < estimators.Length; a++)
+            {
+                int kind = a % laws.Length;
+                float value = laws[kind].Next(random);
+                if (i >= 100)
+                {
+                    pooled[kind].Add(laws[kind], value, estimators[a].Prepared);
+                    alone[kind].Add(laws[kind], value, hedges[a].Prepared);
+                }
+                estimators[a].Observe(0, value, 1);
+                hedges[a].Observe(value);
+            }
+        }
+        for (int kind = 0; kind < laws.Length; kind++)
+            Assert.True(pooled[kind].Ratio <= 1.05 * alone[kind].Ratio, $"{laws[kind].Name}: with its class {pooled[kind]}, alone {alone[kind]}");
+    }
+
     [Theory]
     [InlineData(1.6f, 0.75)]
     [InlineData(5f, 0.65)]
