@@ -61,6 +61,9 @@ public sealed class MeshCommandLineTests
     [InlineData("doctor x", "unexpected_argument", "mesh doctor does not take \"x\"", "See `mesh doctor --help`.")]
     [InlineData("completion", "argument_missing", "mesh completion needs <shell>: bash, zsh or fish", "See `mesh completion --help`.")]
     [InlineData("completion tcsh", "usage", "Argument 'tcsh' not recognized. Must be one of: 'bash' 'zsh' 'fish'", "See `mesh completion --help`.")]
+    [InlineData("agents --sector x", "bad_value", "--sector must be a whole number of at most 2147483647, was x", "See `mesh agents --help`.")]
+    [InlineData("simulate --agents 99999999999", "bad_value", "--agents must be a whole number of at most 2147483647, was 99999999999", "See `mesh simulate --help`.")]
+    [InlineData("simulate --seed -1", "bad_value", "--seed must be a whole number from 0 to 18446744073709551615, was -1", "See `mesh simulate --help`.")]
     [InlineData("--verbose", "verb_missing", "mesh needs a verb: doctor, completion", "See `mesh --help`.")]
     public async Task Wrong_usage_is_one_message_with_a_hint(string line, string code, string message, string hint)
     {

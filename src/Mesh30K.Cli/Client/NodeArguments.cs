@@ -44,7 +44,7 @@ internal sealed class NodeArguments
     {
         NodeState? state = folder is null ? null : NodeStateFile.TryRead(NodeServer.StateFile(folder));
         if (state is null)
-            throw Refused("node_unreachable", $"no node is running here: there is no {DataFolder}/node.json in this folder or above", "Start one with `mesh up`, or name one with --node URL --key-file FILE.");
+            throw Refused("node_unreachable", $"no node is running here: there is no {DataFolder}/node.json that names one, in this folder or above", "Start one with `mesh up`, or name one with --node URL --key-file FILE.");
         if (!state.IsProcessAlive())
             throw Refused("node_unreachable", $"the node of this folder (process {state.Pid}, {state.Address}) is not running any more", "Start it again with `mesh up`.");
         return AddressOf(state.Address);

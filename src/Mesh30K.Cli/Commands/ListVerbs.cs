@@ -27,7 +27,7 @@ public sealed class AgentsCommand : NodeVerb
     }
 
     public override IReadOnlyList<string> Examples { get; } =
-        ["mesh agents --sort impedance --limit 20", "mesh agents --sector 7 --cluster 4", "mesh agents --class gpu --state offline --json", "mesh agents agent-000042"];
+        ["mesh agents --sort impedance --limit 20", "mesh agents --sector 7 --cluster 4", "mesh agents --class gpu --state offline --json", "mesh agents edge-00042"];
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
     {

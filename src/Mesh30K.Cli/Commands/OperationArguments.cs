@@ -30,6 +30,7 @@ internal sealed class OperationArguments
     {
         foreach ((string name, double? value) in new[] { ("--window", run.Parse.GetValue(_window)), ("--timeout", run.Parse.GetValue(_timeout)) })
             if (value is { } ms && !(ms > 0 && double.IsFinite(ms))) throw Bad($"{name} must be above 0 ms, was {ms}", $"For example: {name} 500");
+        if (run.Parse.GetValue(_capability) is "") throw Bad("--capability is empty", "Name a capability, or leave the option out.");
         SelectorRequest selector = request.Selector ?? new SelectorRequest();
         return request with
         {
@@ -84,10 +85,14 @@ internal sealed class OperationArguments
     }
 
     /// <summary>A JSON string.</summary>
-    public static JsonElement Text(string text) => JsonSerializer.SerializeToElement(text);
+    /// <param name="text">What the user wrote.</param>
+    /// <param name="what">What it is, for the error when it is empty: a variable in the command that is not set, most likely.</param>
+    public static JsonElement Text(string text, string what) =>
+        string.IsNullOrWhiteSpace(text) ? throw Bad($"the {what} is empty", $"Write it in quotes after the verb; is a variable not set?") : JsonSerializer.SerializeToElement(text);
 
     private static string ReadFile(string path, string shown)
     {
+        if (Directory.Exists(path)) throw Bad($"cannot read {shown}: it is a folder", "Name a file after the @.");
         try
         {
             if (new FileInfo(path).Length > FileBytesMax) throw Bad($"{shown} is larger than {FileBytesMax} bytes", "The node reads at most 1 MiB: send a reference instead of the content.");

@@ -79,7 +79,7 @@ public sealed class BroadcastCommand : NodeVerb
     {
         Strategy = "broadcast",
         Verb = "sync",
-        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_message)),
+        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_message), "message"),
     });
 }
 
@@ -117,7 +117,7 @@ public sealed class AskCommand : NodeVerb
     private OperationRequest Request(VerbRun run) => _operation.Apply(run, new OperationRequest
     {
         Verb = "observe",
-        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_question)),
+        Payload = OperationArguments.Text(run.Parse.GetRequiredValue(_question), "question"),
         CollectAnswers = true,
         Selector = new SelectorRequest { Sample = run.Parse.GetValue(_sample) },
     });

@@ -25,7 +25,7 @@ public sealed class SimulateCommand : VerbCommand
     private readonly Option<string?> _serviceTrace = new("--service-trace") { Description = "A CSV file of recorded service times", HelpName = "file" };
     private readonly Option<string?> _serviceColumn = new("--service-column") { Description = "The column of milliseconds; several by a prefix with *", HelpName = "name" };
     private readonly Option<string?> _serviceGroup = new("--service-group") { Description = "The columns, joined by commas, that tell groups apart", HelpName = "name" };
-    private readonly Option<float> _leadLevel = new("--lead-level") { Description = "Wanted probability of being READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
+    private readonly Option<float> _leadLevel = new("--lead-level") { Description = "Wanted share READY at T, 0.5 to below 1", HelpName = "share", DefaultValueFactory = _ => Defaults.LeadLevel };
     private readonly Option<double> _window = new("--window-ms") { Description = "Arrival window around T in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.WindowMs };
     private readonly Option<double> _timeout = new("--timeout-ms") { Description = "The longest that an operation may take in ms", HelpName = "ms", DefaultValueFactory = _ => Defaults.TimeoutMs };
     private readonly Option<int> _workers = new("--workers") { Description = "Threads; the result does not depend on them", HelpName = "count", DefaultValueFactory = _ => Environment.ProcessorCount };
@@ -114,11 +114,11 @@ public sealed class SimulateCommand : VerbCommand
         Table table = new Table().Border(TableBorder.None).HideHeaders().AddColumns("", "");
         void Row(string name, FormattableString value) => table.AddRow(Markup.Escape(name), Markup.Escape(FormattableString.Invariant(value)));
         Row("agents × operations", $"{r.Agents} × {r.Operations}, planner {r.Planner}, seed {r.Seed}");
-        Row("window hits", $"{r.WindowHitRate:P2} of what was sent, within ±{r.WindowMs} ms of T");
-        Row("READY by T", $"{r.ReadyRate:P2}");
+        Row("window hits", $"{r.WindowHitRate * 100:F2}% of what was sent, within ±{r.WindowMs} ms of T");
+        Row("READY by T", $"{r.ReadyRate * 100:F2}%");
         Row("spread", $"{r.SpreadMs:F1} ms of arrivals, {r.StartSpreadMs:F1} ms of starts (p95 − p5)");
         Row("prediction error", $"p50 {r.PredictionErrorMs.P50:F1}, p90 {r.PredictionErrorMs.P90:F1}, p99 {r.PredictionErrorMs.P99:F1} ms");
-        Row("beside the oracle", $"pinball × {r.PinballRatioToOracle:F3}, width × {r.WidthRatioToOracle:F3}, coverage {r.Coverage:P1} (oracle {r.OracleCoverage:P1})");
+        Row("beside the oracle", $"pinball × {r.PinballRatioToOracle:F3}, width × {r.WidthRatioToOracle:F3}, coverage {r.Coverage * 100:F1}% (oracle {r.OracleCoverage * 100:F1}%)");
         Row("cost", $"{r.Events} events in {r.WallS:F1} s, {r.PeakResidentMb:F0} MiB at most");
         Row("trace", $"{r.TraceHash}");
         console.Write(table);

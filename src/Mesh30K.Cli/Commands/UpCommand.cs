@@ -123,7 +123,10 @@ public sealed class UpCommand : VerbCommand
     {
         console.MarkupLineInterpolated($"[green]The mesh is up[/] at [bold]{result.Address}[/]: {result.Agents:N0} simulated agents in {result.Sectors:N0} sectors, {result.Clusters:N0} clusters.");
         console.MarkupLineInterpolated($"Operator key: {result.KeyFile}");
-        console.WriteLine("In another terminal, from this folder: mesh status, mesh cascade --verb sync, mesh ask \"What is your context hash?\" --sample 10");
+        console.WriteLine("In another terminal, from this folder:");
+        console.WriteLine("  mesh status");
+        console.WriteLine("  mesh cascade --verb sync");
+        console.WriteLine("  mesh ask \"What is your context hash?\" --sample 10");
         console.WriteLine("Ctrl-C stops it.");
     }
 

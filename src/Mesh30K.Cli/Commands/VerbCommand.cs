@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Mesh30K.Cli.Output;
+using Mesh30K.Node.Runtime;
 
 namespace Mesh30K.Cli.Commands;
 
@@ -32,5 +33,14 @@ public abstract class VerbCommand(string name, string summary) : Command(name, s
 public sealed record VerbRun(ParseResult Parse, CliContext Context, CliOutput Output, CancellationToken Stop)
 {
     /// <summary>A path from the command line, made absolute against the caller's directory.</summary>
-    public string PathOf(string path) => Path.GetFullPath(path, Context.WorkingDirectory);
+    /// <exception cref="CliException">It is empty, or what is there is a pipe or a device: reading it could wait for ever.</exception>
+    public string PathOf(string path)
+    {
+        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
+            throw new CliException(new CliError(ExitCode.Usage, "bad_path", "a path is empty or holds a zero character", "Is a variable in the command not set?"));
+        string absolute = Path.GetFullPath(path, Context.WorkingDirectory);
+        return RegularFile.WhyNot(absolute) is { } special
+            ? throw new CliException(new CliError(ExitCode.Usage, "bad_path", $"{path} is {special}, not a file", "Save its content to a file, and name that."))
+            : absolute;
+    }
 }

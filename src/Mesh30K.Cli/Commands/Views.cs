@@ -89,8 +89,8 @@ internal static class Views
         foreach (OperationView o in page.Operations)
         {
             Add(
-                table, o.OperationId, $"{o.Cascade ?? o.Strategy} {o.Verb}", o.Status ?? o.State, o.Decision?.Decision ?? "", $"{o.Counts?.Ready}", $"{o.Counts?.Sent}",
-                $"{o.Counts?.Skipped}", $"{o.TotalMs:0}");
+                table, o.OperationId, $"{o.Cascade ?? o.Strategy} {o.Verb}", o.Status ?? o.State, o.Decision?.Decision ?? "", $"{o.Counts?.Ready:N0}", $"{o.Counts?.Sent:N0}",
+                $"{o.Counts?.Skipped:N0}", $"{o.TotalMs:N0}");
         }
         return table;
     }
@@ -110,7 +110,8 @@ internal static class Views
 
     private static string ColourOf(OperationView o) => o.Decision?.Decision switch { "PROCEED" => "green", null => "yellow", _ => "red" };
 
-    private static Table Table(params string[] columns) => new Table().Border(TableBorder.Simple).AddColumns(columns);
+    /// <summary>The first column is what the reader copies into the next command, so it is never broken.</summary>
+    private static Table Table(params string[] columns) => new Table().Border(TableBorder.Simple).AddColumns([.. columns.Select((name, i) => new TableColumn(name) { NoWrap = i == 0 })]);
 
     private static void Add(Table table, params string[] cells) => table.AddRow([.. cells.Select(c => new Text(Plain.Line(c, 200)))]);
 }

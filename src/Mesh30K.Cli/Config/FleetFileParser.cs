@@ -5,6 +5,7 @@ using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Node.Runtime;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Simulation.Fleet;
 using YamlDotNet.Core;
@@ -48,6 +49,7 @@ internal static class FleetFileParser
     public static FleetFileResult Load(string path)
     {
         FleetFileResult Refuse(string what, string fix) => new(null, new FleetFileError(path, 0, 0, what, fix));
+        if (RegularFile.WhyNot(path) is { } special) return Refuse(special + ", not a file", "Name a file.");
         try
         {
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
@@ -236,6 +238,7 @@ internal static class FleetFileParser
         if (map.Text(key) is not { } text) return null;
         if (text.Contains('\0', StringComparison.Ordinal)) throw map.Wrong(map.NodeOf(key), $"{map.PathOf(key)} is not a path", $"Name a {kind}.");
         string path = Path.GetFullPath(text, folder);
+        if (RegularFile.WhyNot(path) is { } special) throw map.Wrong(map.NodeOf(key), $"{map.PathOf(key)} is {special}: {YamlMap.Short(text)}", $"Name a {kind}.");
         return exists(path) ? path : throw map.Wrong(map.NodeOf(key), $"{map.PathOf(key)}: no such {kind}: {YamlMap.Short(text)}", "The path starts at the folder of the fleet file.");
     }
 
@@ -299,7 +302,7 @@ internal static class FleetFileParser
                 throw map.Wrong(map.NodeOf("listen"), $"node.listen is \"{YamlMap.Short(text)}\", not an address and port", "Write it like 127.0.0.1:7300 or [::1]:7300.");
             listen = parsed;
         }
-        int? loops = map.Has("loops") ? (int)map.Whole("loops", 1, 256, 1) : null;
+        int? loops = map.Has("loops") ? (int)map.Whole("loops", 1, 64, 1) : null;
         string data = map.Text("data_dir") ?? ".mesh";
         if (data.Contains('\0', StringComparison.Ordinal)) throw map.Wrong(map.NodeOf("data_dir"), "node.data_dir is not a path", "Name a folder.");
         return new NodeSettings(listen, loops, Path.GetFullPath(data, folder));

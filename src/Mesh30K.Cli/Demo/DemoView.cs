@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mesh30K.Cli.Commands;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Demo;
@@ -12,16 +13,15 @@ internal static class DemoView
     {
         foreach (PlannerReport planner in report.Planners) Histogram(console, planner);
         console.Write(Comparison(report));
+        console.WriteLine("hits: within the window, by T: READY by T, both of what was sent. spread (of arrivals), starts (with early agents holding until T) and error (p50/p90) in ms.");
         PlannerReport learned = report.Planners.First(p => p.Planner == "learned");
         console.MarkupLineInterpolated(
             $"[bold]learned[/]: {learned.Ready / report.Rounds:N0} of {report.Agents:N0} agents READY, {learned.Skipped / report.Rounds:N0} skipped by name (they cannot make T); decision [bold]{learned.Decision}[/].");
         LearnedComparison c = report.Learned;
-        string start = c.FireNowStartSpreadToLearned is { } times
-            ? $"{times:0.0} times narrower"
-            : $"{report.Planners.First(p => p.Planner == "fire-now").StartSpreadMs:0} ms narrower, down to 0";
+        PlannerReport fireNow = report.Planners.First(p => p.Planner == "fire-now");
         console.MarkupLineInterpolated(
-            $"Its arrivals lie {c.FireNowSpreadToLearned:0.0} times closer together than with fire-now, its starts are {start}; the oracle's spread is {1 / c.SpreadToOracle ?? 0:P0} of its own.");
-        console.MarkupLineInterpolated($"{report.Rounds} rounds a planner; sends left {report.ReleaseMs.P50:0.00} ms after their planned time at p50, {report.ReleaseMs.P99:0.00} at p99; {report.ResidentMb:0} MB resident, {report.WallS:0.0} s.");
+            $"Its arrivals lie {c.FireNowSpreadToLearned:0.0} times closer together than with fire-now, their start spread is {learned.StartSpreadMs:0.0} ms against {fireNow.StartSpreadMs:0.0}; the oracle's arrivals spread over {report.Planners.First(p => p.Planner == "oracle").SpreadMs:0.0} ms, learned's over {learned.SpreadMs:0.0}.");
+        console.MarkupLineInterpolated($"{report.Rounds} {(report.Rounds == 1 ? "round" : "rounds")} a planner; sends left {report.ReleaseMs.P50:0.00} ms after their planned time at p50, {report.ReleaseMs.P99:0.00} at p99; {report.ResidentMb:0} MB resident, {report.WallS:0.0} s.");
     }
 
     private static void Histogram(IAnsiConsole console, PlannerReport planner)
@@ -50,14 +50,14 @@ internal static class DemoView
     private static Table Comparison(DemoReport report)
     {
         Table table = new Table().Border(TableBorder.Simple);
-        foreach (string name in (string[])["planner", "decision", "window hits", "READY by T", "spread ms", "start spread ms", "error p50/p90 ms", "sent", "transit", "skipped"])
-            table.AddColumn(new TableColumn(name) { Alignment = name is "planner" or "decision" ? Justify.Left : Justify.Right });
+        foreach (string name in (string[])["planner", "decision", "hits", "by T", "spread", "starts", "error", "sent", "transit", "skip"])
+            table.AddColumn(new TableColumn(name) { Alignment = name is "planner" or "decision" ? Justify.Left : Justify.Right, NoWrap = true, Padding = new Padding(0, 0, 0, 0) });
         foreach (PlannerReport p in report.Planners)
         {
             string colour = p.Decision == "PROCEED" ? "green" : "yellow";
             table.AddRow(
-                p.Planner, $"[{colour}]{p.Decision}[/]", $"{p.WindowHitRate:P1}", $"{p.ReadyByTargetRate:P1}", $"{p.SpreadMs:0.0}", $"{p.StartSpreadMs:0.0}",
-                $"{p.PredictionErrorMs.P50:0.0} / {p.PredictionErrorMs.P90:0.0}", $"{p.Sent / report.Rounds:N0}", $"{p.Transit / report.Rounds:N0}", $"{p.Skipped / report.Rounds:N0}");
+                p.Planner, $"[{colour}]{p.Decision}[/]", $"{Views.Share(p.WindowHitRate)}", $"{Views.Share(p.ReadyByTargetRate)}", $"{p.SpreadMs:0.0}", $"{p.StartSpreadMs:0.0}",
+                $"{p.PredictionErrorMs.P50:0.0}/{p.PredictionErrorMs.P90:0.0}", $"{p.Sent / report.Rounds:N0}", $"{p.Transit / report.Rounds:N0}", $"{p.Skipped / report.Rounds:N0}");
         }
         return table;
     }

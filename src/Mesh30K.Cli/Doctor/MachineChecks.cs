@@ -72,6 +72,8 @@ public static class MachineChecks
     public static Finding Port(IPEndPoint at)
     {
         const string name = "port";
+        if (!IPAddress.IsLoopback(at.Address))
+            return Finding.Fail(name, $"{at} can be reached from other machines", "The node refuses that without TLS. Set node.listen to 127.0.0.1 and a port.");
         try
         {
             using TcpListener listener = new(at);
@@ -95,6 +97,7 @@ public static class MachineChecks
     public static Finding KeyFiles(NodeSettings node)
     {
         const string name = "key_files";
+        if (File.Exists(node.DataDirectory)) return Finding.Fail(name, $"{node.DataDirectory} is a file", "Choose another node.data_dir in the fleet file.");
         if (!Directory.Exists(node.DataDirectory)) return Finding.Ok(name, $"no data directory yet ({node.DataDirectory})");
         if (OperatingSystem.IsWindows()) return Finding.Warn(name, "not checked on Windows", "See to it that only you may read the data directory.");
         try

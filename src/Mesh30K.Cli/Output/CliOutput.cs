@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mesh30K.Cli.Client;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Output;
@@ -19,6 +20,8 @@ public sealed class CliOutput
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
+
+    private const int ErrorCharsMax = 500;
 
     private readonly CliContext _context;
     private readonly Lazy<IAnsiConsole> _human;
@@ -60,14 +63,22 @@ public sealed class CliOutput
     {
         if (ResultGiven) throw new InvalidOperationException("a verb gives one result");
         ResultGiven = true;
-        if (!Json)
+        try
         {
-            render(_human.Value);
-            return;
+            if (Json) _context.Out.WriteLine(JsonOf(value));
+            else render(_human.Value);
         }
+        catch (Exception full) when (full is IOException or UnauthorizedAccessException)
+        {
+            throw new CliException(new CliError(ExitCode.Usage, "output_failed", $"cannot write the result to stdout: {full.Message}", "Is the disk full, or stdout closed?"));
+        }
+    }
+
+    private static string JsonOf<T>(T value)
+        where T : notnull
+    {
         string text = JsonSerializer.Serialize(value, value.GetType(), JsonOptions);
-        if (text[0] != '{') throw new InvalidOperationException("a result is a JSON object, not " + typeof(T).Name);
-        _context.Out.WriteLine(text);
+        return text[0] == '{' ? text : throw new InvalidOperationException("a result is a JSON object, not " + typeof(T).Name);
     }
 
     /// <summary>Like <see cref="Result{T}"/>, for people as plain text that is written as it is.</summary>
@@ -78,8 +89,18 @@ public sealed class CliOutput
         else Result(value, _ => _context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
     }
 
-    /// <summary>One line on stderr.</summary>
-    public void Note(string line) => _context.Error.WriteLine(line);
+    /// <summary>One line on stderr; nothing where stderr takes nothing.</summary>
+    public void Note(string line)
+    {
+        try
+        {
+            _context.Error.WriteLine(line);
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            // There is nobody left to tell; the exit code still says how it went.
+        }
+    }
 
     /// <summary>One line on stderr when <c>--verbose</c> was given.</summary>
     public void Detail(string line)
@@ -90,13 +111,23 @@ public sealed class CliOutput
     /// <summary>Tells an error and returns its exit code. With <c>--json</c> it is the run's one object unless a result went out before.</summary>
     public ExitCode Fail(CliError error)
     {
+        // What is wrong may quote a file: ten megabytes of one line, or bytes that would steer the terminal.
+        string message = Plain.Line(error.Message, ErrorCharsMax);
+        string? hint = error.Hint is { } advice ? Plain.Line(advice, ErrorCharsMax) : null;
         if (Json && !ResultGiven)
         {
-            Result(new ErrorEnvelope(new ErrorBody(error.Code, error.Message, error.Hint)), static _ => { });
-            return error.Exit;
+            try
+            {
+                Result(new ErrorEnvelope(new ErrorBody(error.Code, message, hint)), static _ => { });
+                return error.Exit;
+            }
+            catch (CliException)
+            {
+                // stdout takes nothing: stderr then, with the error that counts.
+            }
         }
-        Note("mesh: " + error.Message);
-        if (error.Hint is not null) Note("      " + error.Hint);
+        Note("mesh: " + message);
+        if (hint is not null) Note("      " + hint);
         return error.Exit;
     }
 

@@ -16,7 +16,7 @@ internal static class HelpText
         text.AppendLine("Usage:").Append("  ").AppendLine(UsageOf(command));
         Section(text, "Arguments", command.Arguments.Where(a => !a.Hidden).Select(a => ($"<{a.Name}>", a.Description)));
         Section(text, "Verbs", command.Subcommands.Where(c => !c.Hidden).Select(c => (c.Name, c.Description)));
-        Section(text, "Options", OptionsOf(command).Where(o => !o.Hidden).Select(o => (LabelOf(o), o.Description)));
+        Section(text, "Options", OptionsOf(command).Where(o => !o.Hidden).Select(o => (LabelOf(o), AboutOf(o))));
         if (command is VerbCommand verb)
         {
             text.AppendLine().AppendLine("Examples:");
@@ -63,6 +63,12 @@ internal static class HelpText
         string names = string.Join(", ", option.Aliases.Where(a => a.StartsWith('-')).Prepend(option.Name).Distinct(StringComparer.Ordinal));
         if (option.ValueType == typeof(bool) || option.Arity.MaximumNumberOfValues == 0) return names;
         return $"{names} <{option.HelpName ?? option.Name.TrimStart('-')}>{(option.Required ? " (required)" : "")}";
+    }
+
+    private static string? AboutOf(Option option)
+    {
+        if (!option.HasDefaultValue || option.ValueType == typeof(bool) || option.GetDefaultValue() is not { } value) return option.Description;
+        return option.Description + FormattableString.Invariant($" (default: {value})");
     }
 
     private static void Section(StringBuilder text, string title, IEnumerable<(string Label, string? About)> rows)

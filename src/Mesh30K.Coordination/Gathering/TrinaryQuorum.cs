@@ -66,20 +66,21 @@ public static class TrinaryQuorum
         bool enoughReady = readyRate >= thresholds.RequiredReadyRate;
         bool fewConflicts = conflictRate <= thresholds.MaxConflictRate;
         bool fewInTransit = transitRate <= thresholds.MaxTransitRate;
+        static string Percent(double rate) => FormattableString.Invariant($"{rate * 100:0.0}%"); // the format P puts a space before the sign
         QuorumResult Result(QuorumDecision decision, double confidence, string reason, string? advice, string? warning = null) =>
             new(decision, ready, conflict, transit, confidence, reason, advice, warning);
 
         if (enoughReady && fewConflicts)
             return Result(
-                QuorumDecision.Proceed, readyRate - conflictRate * 0.5, $"{readyRate:P1} ready of {sent} sent", null,
-                fewInTransit ? null : $"{transitRate:P1} still in transit");
+                QuorumDecision.Proceed, readyRate - conflictRate * 0.5, $"{Percent(readyRate)} ready of {sent} sent", null,
+                fewInTransit ? null : $"{Percent(transitRate)} still in transit");
         if (!enoughReady && !fewInTransit)
-            return Result(QuorumDecision.Wait, 0, $"{transitRate:P1} of the agents are still in transit", "extend the arrival window");
+            return Result(QuorumDecision.Wait, 0, $"{Percent(transitRate)} of the agents are still in transit", "extend the arrival window");
         if (!fewConflicts)
             return Result(
-                QuorumDecision.ResolveConflicts, 0, $"conflict rate {conflictRate:P1} exceeds {thresholds.MaxConflictRate:P1}",
+                QuorumDecision.ResolveConflicts, 0, $"conflict rate {Percent(conflictRate)} exceeds {Percent(thresholds.MaxConflictRate)}",
                 "resolve the conflicts before proceeding");
         return Result(
-            QuorumDecision.Retry, 0, $"{readyRate:P1} ready, {thresholds.RequiredReadyRate:P1} required", "retry with the leads learned since");
+            QuorumDecision.Retry, 0, $"{Percent(readyRate)} ready, {Percent(thresholds.RequiredReadyRate)} required", "retry with the leads learned since");
     }
 }

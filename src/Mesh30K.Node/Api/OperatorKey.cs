@@ -50,6 +50,7 @@ public sealed class OperatorKey
     {
         try
         {
+            if (RegularFile.WhyNot(path) is { } special) throw new OperatorKeyException($"the operator key {path} is {special}, not a file");
             using SafeFileHandle file = File.OpenHandle(path);
             if (!OperatingSystem.IsWindows())
             {

@@ -30,6 +30,36 @@ internal static partial class LinuxNative
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int FSync(SafeHandle file);
 
+    /// <summary>The kernel's file types (S_IFMT) that matter here.</summary>
+    internal enum FileType
+    {
+        Unknown = 0,
+        Pipe = 0x1000,
+        CharacterDevice = 0x2000,
+        BlockDevice = 0x6000,
+        Socket = 0xC000,
+    }
+
+    /// <summary>What is at the path, links followed; <see cref="FileType.Unknown"/> when there is nothing, or it cannot be asked.</summary>
+    internal static FileType TypeOf(string path)
+    {
+        const int currentFolder = -100;
+        const uint typeOnly = 1;
+        const int modeOffset = 28; // of struct statx, which is the same on every architecture
+        const int typeMask = 0xF000;
+        if (!IsSupported || path.Contains('\0', StringComparison.Ordinal)) return FileType.Unknown;
+        byte[] status = new byte[256];
+        try
+        {
+            if (StatX(currentFolder, path, 0, typeOnly, status) != 0) return FileType.Unknown;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return FileType.Unknown; // a libc older than glibc 2.28
+        }
+        return (FileType)(BitConverter.ToUInt16(status, modeOffset) & typeMask);
+    }
+
     /// <summary>A folder opened for reading, which .NET does not offer, so that a rename in it can be synced. Throws when it cannot.</summary>
     internal static SafeFileHandle OpenFolder(string path)
     {
@@ -85,6 +115,9 @@ internal static partial class LinuxNative
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatX(int folder, string path, int flags, uint mask, [Out] byte[] status);
 
     [LibraryImport("libc", EntryPoint = "prctl")]
     private static partial int PrCtl(int option, nuint a, nuint b, nuint c, nuint d);

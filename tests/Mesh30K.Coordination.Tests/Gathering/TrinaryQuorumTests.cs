@@ -70,4 +70,8 @@ public sealed class TrinaryQuorumTests
         Assert.NotNull(new QuorumThresholds { MaxTransitRate = rate }.Validate());
         Assert.Null(new QuorumThresholds().Validate());
     }
+
+    [Fact]
+    public void Shares_are_written_as_everywhere_else() =>
+        Assert.Equal("99.5% ready of 200 sent", TrinaryQuorum.Decide(199, 0, 1, new QuorumThresholds()).Reason);
 }

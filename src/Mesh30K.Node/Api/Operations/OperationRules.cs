@@ -50,6 +50,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
             LeadLevel = (float?)request.LeadLevel ?? start.LeadLevel,
             CollectAnswers = request.CollectAnswers ?? start.CollectAnswers,
         };
+        if (request.RequiredCapabilities?.Contains("") is true) JsonFields.Add(errors, "required_capabilities", null, "must not hold an empty name");
         if (errors.Count == 0 && spec.Validate() is { } wrong) errors.Add(AsField(wrong));
         return spec;
     }
@@ -76,7 +77,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
         string first = space < 0 ? wrong : wrong[..space];
         return first.Contains('_', StringComparison.Ordinal) || first is "sample"
             ? new FieldProblem(first is "sample" ? "selector.sample" : first, null, wrong[(space + 1)..])
-            : new FieldProblem("the operation:", null, wrong);
+            : new FieldProblem("operation", null, "cannot be run: " + wrong);
     }
 
     private OperationSpec StartOf(CascadeStrategy? cascade)
@@ -103,6 +104,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
         MeshShape shape = mesh.Options.Settings.Shape;
         CheckRange(path + ".sector", request.Sector, shape.Sectors, errors);
         CheckRange(path + ".cluster", request.Cluster, shape.ClustersPerSector, errors);
+        if (request.Capability is "") JsonFields.Add(errors, path + ".capability", null, "must not be empty; leave it out for all agents");
         if (request.Sample is <= 0) JsonFields.Add(errors, path + ".sample", $"{request.Sample}", "must be at least 1");
         return new Selector
         {

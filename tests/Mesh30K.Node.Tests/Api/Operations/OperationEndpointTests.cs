@@ -67,8 +67,10 @@ public sealed class OperationEndpointTests
     [InlineData("""{"selector":{"sample":0}}""", "selector.sample", "at least 1")]
     [InlineData("""{"required_ready_rate":1.5}""", "required_ready_rate", "between 0 and 1")]
     [InlineData("""{"lead_level":1}""", "lead_level", "below 1")]
-    [InlineData("""{"strategy":"pipeline"}""", "the operation:", "at least one stage")]
+    [InlineData("""{"strategy":"pipeline"}""", "operation", "at least one stage")]
     [InlineData("""{"stages":[{"sectr":1}],"strategy":"pipeline"}""", "stages[0].sectr", "sector")]
+    [InlineData("""{"selector":{"capability":""}}""", "selector.capability", "must not be empty")]
+    [InlineData("""{"required_capabilities":["x",""]}""", "required_capabilities", "empty name")]
     [InlineData("""[]""", "the body", "must be an object")]
     public async Task What_is_wrong_is_named(string json, string field, string message)
     {
