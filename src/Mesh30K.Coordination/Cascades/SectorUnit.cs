@@ -22,11 +22,16 @@ public sealed class SectorUnit
     /// <summary>A cluster's summary is due once in so many sweeps: every 5 s, as often as heartbeats come (M 8.2).</summary>
     public const int SummaryEvery = 5;
 
+    /// <summary>Least time in ms between two summaries for the orchestrator while an operation is open, or while late acks come.</summary>
+    public const double SummaryEveryMs = 1_000;
+
     private readonly ClusterLead[] _leads;
     private readonly SectorCoordinator _coordinator;
     private readonly SectorScratch _scratch;
     private SortedDictionary<string, int[]>? _capabilities;
     private bool _summaryDue = true;
+    private bool _ordersSinceSummary;
+    private Instant _summarizedAt;
 
     /// <param name="scratch">Shared by the sectors of one event loop.</param>
     public SectorUnit(int sector, MeshShape shape, ClusterLead[] leads, SectorScratch scratch)
@@ -71,8 +76,14 @@ public sealed class SectorUnit
         }
         switch (body)
         {
-            case OperationOrder order: _coordinator.Step(order, effects); break;
-            case ClusterReport report: _coordinator.Step(report, effects); break;
+            case OperationOrder order:
+                _ordersSinceSummary = true;
+                _coordinator.Step(order, effects);
+                break;
+            case ClusterReport report:
+                _coordinator.Step(report, effects);
+                WakeForSummary();
+                break;
             case Preparation preparation: _coordinator.Step(preparation, effects); break;
             case Confirmation confirmation: _coordinator.Step(confirmation, effects); break;
             default: throw new InvariantException($"a sector takes no {body.GetType().Name}");
@@ -99,13 +110,15 @@ public sealed class SectorUnit
     {
         if (fired.Owner.Kind == RoleKind.Lead) _leads[fired.Owner.Cluster].Step(fired, now, effects);
         else _coordinator.Step(fired, effects);
+        WakeForSummary();
     }
 
     /// <summary>
-    /// Lets the leads learn from the acks that they counted, and tells the orchestrator how late the agents are now. To be called when the
-    /// owner is idle, and at the latest before the next operation is to profit from it.
+    /// Lets the leads learn from the acks that they counted, and tells the orchestrator how late the agents are now: when an operation has ended
+    /// here, and otherwise once in <see cref="SummaryEveryMs"/>, as acks that trickle in would make a summary each. To be called when
+    /// the owner is idle, and at the latest before the next operation is to profit from it.
     /// </summary>
-    public void Settle(Effects effects)
+    public void Settle(Instant now, Effects effects)
     {
         foreach (ClusterLead lead in _leads)
         {
@@ -114,8 +127,11 @@ public sealed class SectorUnit
             _summaryDue = true;
         }
         HasUnsettled = false;
-        if (!_summaryDue) return;
+        bool ended = _ordersSinceSummary && _coordinator.OpenOperations == 0;
+        if (!_summaryDue || !(ended || now.MsSince(_summarizedAt) >= SummaryEveryMs)) return;
         _summaryDue = false;
+        _ordersSinceSummary &= !ended;
+        _summarizedAt = now;
         effects.Signals.Add(new Signal(RoleAddress.Orchestrator, Summarise()));
     }
 
@@ -126,6 +142,7 @@ public sealed class SectorUnit
     /// <param name="publish">False where nobody reads snapshots: then only liveness is checked.</param>
     public void Sweep(Instant now, long round, bool publish, Effects effects)
     {
+        HasUnsettled |= _summaryDue;
         foreach (ClusterLead lead in _leads)
         {
             for (int slot = 0; slot < lead.Agents.Length; slot++)
@@ -146,6 +163,9 @@ public sealed class SectorUnit
             if (publish && (round + lead.Address.Index) % SummaryEvery == 0) effects.Summaries.Add(AgentSnapshot.Summarize(lead, now));
         }
     }
+
+    /// <summary>A summary that was held back while operations were open is due when the last of them has ended.</summary>
+    private void WakeForSummary() => HasUnsettled |= _summaryDue && _coordinator.OpenOperations == 0;
 
     private int Matching(ClusterAddress address, OperationOrder order) =>
         order.Selector.CoversCluster(address) ? AgentSelection.Count(order, address.Index, _leads[address.Cluster].Agents) : 0;

@@ -131,7 +131,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
         foreach (SectorUnit unit in _owned)
         {
             if (!unit.HasUnsettled) continue;
-            unit.Settle(_effects);
+            unit.Settle(now, _effects);
             CarryOut(now);
             OnTurnEnd(now);
             return true;

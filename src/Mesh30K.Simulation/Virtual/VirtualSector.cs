@@ -65,7 +65,7 @@ internal sealed class VirtualSector
     {
         while (_heap.NextAtTicks <= until.Ticks) HandleNext();
         Now = until;
-        _unit.Settle(_effects);
+        _unit.Settle(Now, _effects);
         CarryOut();
     }
 

@@ -157,7 +157,7 @@ public sealed class SectorTests
     {
         SectorUnit unit = Unit(Fleet.Agents(1));
         Effects effects = new();
-        unit.Settle(effects);
+        unit.Settle(Fleet.Start, effects);
         RoleAddress lead = RoleAddress.OfLead(1, 0);
         effects.Clear();
         unit.Step(Fleet.Order(1, 100), lead, Fleet.Start, effects);
@@ -165,8 +165,41 @@ public sealed class SectorTests
         unit.Step(Fleet.Ack(1, 0, 900), 0, Fleet.At(900), effects);
         unit.Step(Fleet.Order(2, 1_100), lead, Fleet.At(1_000), effects);
         effects.Clear();
-        unit.Settle(effects);
+        unit.Settle(Fleet.At(2_000), effects);
         Assert.IsType<SectorSummary>(effects.Signals.Items[0].Body);
+    }
+
+    [Fact]
+    public void Acks_that_trickle_in_make_one_summary_at_the_end_and_not_one_each()
+    {
+        SectorUnit unit = Unit(Fleet.Agents(20));
+        Effects effects = new();
+        unit.Settle(Fleet.Start, effects);
+        effects.Clear();
+        int summaries = 0;
+        SlipLine[]? lines = null;
+        void CarryOut(Instant now)
+        {
+            while (effects.Signals.Count > 0)
+            {
+                if (effects.Deliveries.Count > 0) lines = effects.Deliveries.Items[0].Slip.Lines;
+                Signal[] signals = effects.Signals.Items.ToArray();
+                effects.Clear();
+                summaries += signals.Count(s => s.Body is SectorSummary);
+                foreach (Signal signal in signals.Where(s => s.To.Kind != RoleKind.Orchestrator)) unit.Step(signal.Body, signal.To, now, effects);
+            }
+        }
+        unit.Step(Fleet.Order(1, 100), Sector1, Fleet.Start, effects);
+        CarryOut(Fleet.Start);
+        for (int i = 0; i < 20; i++)
+        {
+            lines![i].ReleasedAtTicks = Fleet.At(90).Ticks;
+            unit.Step(Fleet.Ack(1, i, 100 + i), 0, Fleet.At(100 + i), effects);
+            CarryOut(Fleet.At(100 + i));
+            if (unit.HasUnsettled) unit.Settle(Fleet.At(100 + i), effects);
+            CarryOut(Fleet.At(100 + i));
+        }
+        Assert.Equal(1, summaries);
     }
 
     [Fact]
@@ -175,11 +208,12 @@ public sealed class SectorTests
         SectorUnit unit = Unit([Fleet.Agent(0, ImpedanceClass.Gpu, "vision")]);
         unit.Begin(Fleet.Start);
         Effects effects = new();
+        double atMs = 0;
         SectorSummary Settled()
         {
             effects.Clear();
             Assert.True(unit.HasUnsettled);
-            unit.Settle(effects);
+            unit.Settle(Fleet.At(atMs += 60_000), effects);
             return Assert.IsType<SectorSummary>(effects.Signals.Items[0].Body);
         }
         Assert.Equal(1, Settled().Eligible.Sum());

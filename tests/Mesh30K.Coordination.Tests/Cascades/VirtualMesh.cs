@@ -34,7 +34,7 @@ internal sealed class VirtualMesh
                     if (_random.Next(8) > 0) unit.Step(new AgentHeartbeat { ClusterIndex = lead.Address.Index, Slot = slot, ReceivedAt = _now }, lead.Address.Cluster);
             }
             unit.Sweep(_now, 0, publish: false, _effects);
-            unit.Settle(_effects);
+            unit.Settle(_now, _effects);
         }
         CarryOut();
         Run();

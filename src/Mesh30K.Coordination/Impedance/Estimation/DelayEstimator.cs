@@ -16,6 +16,8 @@ public sealed class DelayEstimator
     private ClassExpert _class;
     private Quantiles _prepared;
     private int _mediansAt;
+    private float _drift;
+    private int _driftAt = -1;
     private float _medianNetworkMs;
     private float _medianServiceMs;
 
@@ -98,13 +100,15 @@ public sealed class DelayEstimator
         }
     }
 
-    /// <summary>σ/μ of the delay over the ring (M 2.3 drift_coefficient); 0 when the mean is 0.</summary>
+    /// <summary>σ/μ of the delay over the ring (M 2.3 drift_coefficient); 0 when the mean is 0. Kept until the next sample.</summary>
     public float DriftCoefficient
     {
         get
         {
+            if (_driftAt == Samples) return _drift;
+            _driftAt = Samples;
             float mean = MeanMs;
-            return mean > 0f ? StdDevMs / mean : 0f;
+            return _drift = mean > 0f ? StdDevMs / mean : 0f;
         }
     }
 
