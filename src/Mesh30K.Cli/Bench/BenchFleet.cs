@@ -47,6 +47,7 @@ internal static class BenchFleet
     private static void Warm(MeshAssembly mesh, FleetBlueprint fleet, Instant heardAt)
     {
         FleetMap map = new(fleet, mesh.Settings.Shape, mesh.Places);
+        Effects published = new();
         foreach (SectorUnit unit in mesh.Units)
         {
             FleetPartition partition = map.Partition(unit.Sector);
@@ -56,10 +57,13 @@ internal static class BenchFleet
                 {
                     if (lead.Agents[slot] is not { } agent) continue;
                     Warm(agent, partition, map.LocalOf(lead.Address, slot));
-                    // An idle agent's heartbeat: the lead brings its plan row up to what the estimator has learned.
+                    // An idle agent's heartbeat, so that it counts as alive.
                     lead.Step(new AgentHeartbeat { ClusterIndex = lead.Address.Index, Slot = slot, ReceivedAt = heardAt, QueueDepth = 0 });
                 }
             }
+            // A sweep publishes what was learned, and brings the leads' plan rows up to it.
+            unit.Sweep(heardAt, 0, publish: true, published);
+            published.Clear();
         }
     }
 

@@ -35,7 +35,7 @@ public sealed class ClusterLead
     public const int OpenGathersMax = 8;
 
     /// <summary>Closed gatherings kept for late acks; the oldest goes first.</summary>
-    private const int ClosedGathersMax = 4;
+    private const int ClosedGathersMax = 2;
 
     private readonly AgentRecord?[] _agents;
     private readonly string _name;
@@ -154,7 +154,8 @@ public sealed class ClusterLead
         agent.Dirty = true;
         bool returned = agent.State == OperationalState.Offline;
         if (returned) agent.State = OperationalState.Active;
-        Refresh(heartbeat.Slot);
+        // Of its plan row a heartbeat changes this alone; the estimator is not touched, as 6,000 heartbeats a second would fetch it from memory.
+        _rows[heartbeat.Slot].IsPrepared = agent.CanTakeWork && agent.QueueDepth <= 0;
         return returned;
     }
 
