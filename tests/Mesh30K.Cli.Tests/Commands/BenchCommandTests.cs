@@ -58,7 +58,7 @@ public sealed class BenchCommandTests
     [InlineData("--agents is 1", "cascade", "--agents", "1")]
     [InlineData("--seconds is 0", "bus", "--seconds", "0")]
     [InlineData("--agents-max is -1", "scale", "--agents-max", "-1")]
-    [InlineData("--column is missing", "predictor", "--series", "x.csv")]
+    [InlineData("--column is missing", "predictor", "--series", "x.csv", "--format", "csv")]
     [InlineData("no such file or folder", "predictor", "--series", "nowhere", "--format", "ripe")]
     [InlineData("bench needs a verb", null)]
     [InlineData("unknown verb \"cascades\"", "cascades")]
