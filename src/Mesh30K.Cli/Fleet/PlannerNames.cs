@@ -11,13 +11,4 @@ internal static class PlannerNames
     ];
 
     public static string Of(PlannerKind kind) => Array.Find(All, p => p.Kind == kind).Name;
-
-    public static IEnumerable<string> Names => All.Select(p => p.Name);
-
-    public static PlannerKind? Parse(string name)
-    {
-        foreach ((PlannerKind kind, string known) in All)
-            if (known == name) return kind;
-        return null;
-    }
 }

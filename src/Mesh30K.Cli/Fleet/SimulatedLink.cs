@@ -48,9 +48,6 @@ internal sealed class SimulatedLink : IAgentLink, IArrivalOracle, IAsyncDisposab
         _acks = new ReleaseThread<PendingAck>("mesh-fleet", host.Clock, OnAcksDue);
     }
 
-    /// <summary>Acks that found the fleet's own queue full; they count as lost on the way.</summary>
-    public long LostAcks => _acks.Snapshot().Rejected;
-
     /// <summary>Begins to send heartbeats; the host has been started.</summary>
     public void Start() => _heartbeats = SendHeartbeatsAsync();
 

@@ -109,8 +109,6 @@ public sealed class PlannerSet(IArrivalOracle? oracle = null)
     private readonly IArrivalPlanner _fireNow = new FireNowPlanner();
     private readonly IArrivalPlanner? _truth = oracle is null ? null : new OraclePlanner(oracle);
 
-    public bool HasOracle => _truth is not null;
-
     public IArrivalPlanner? Find(PlannerKind kind) => kind switch
     {
         PlannerKind.Learned => _learned,

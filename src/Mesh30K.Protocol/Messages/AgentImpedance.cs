@@ -7,7 +7,7 @@ namespace Mesh30K.Protocol.Messages;
 /// </summary>
 /// <remarks>
 /// About 120 bytes without its strings. A fleet's snapshots live all at once: share the id, the capabilities and the context hash with the
-/// snapshot before (<see cref="Sharing"/>). Fields that are unknown are dropped here, so that an agent cannot fill the registry.
+/// snapshot before. Fields that are unknown are dropped here, so that an agent cannot fill the registry.
 /// </remarks>
 public sealed record AgentImpedance
 {
@@ -48,14 +48,4 @@ public sealed record AgentImpedance
 
     /// <summary>What the agent can do. Not to be changed.</summary>
     public required IReadOnlyList<string> Capabilities { get; init; }
-
-    /// <summary>This snapshot with the strings and lists of <paramref name="before"/> where they are equal, so that the copies can be freed.</summary>
-    public AgentImpedance Sharing(AgentImpedance before) => this with
-    {
-        AgentId = AgentId == before.AgentId ? before.AgentId : AgentId,
-        CurrentContextHash = string.Equals(CurrentContextHash, before.CurrentContextHash, StringComparison.Ordinal)
-            ? before.CurrentContextHash
-            : CurrentContextHash,
-        Capabilities = Capabilities.SequenceEqual(before.Capabilities, StringComparer.Ordinal) ? before.Capabilities : Capabilities,
-    };
 }
