@@ -2,9 +2,9 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Runtime;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Messages;
 
 namespace Mesh30K.Cli.Bench;

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol;
 using Mesh30K.Simulation.Fleet;
 using Mesh30K.Simulation.Virtual;
 

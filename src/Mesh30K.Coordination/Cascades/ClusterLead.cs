@@ -1,8 +1,8 @@
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Impedance;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 

@@ -1,8 +1,8 @@
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Impedance;
 using Mesh30K.Coordination.Impedance.Estimation;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Coordination.Cascades;

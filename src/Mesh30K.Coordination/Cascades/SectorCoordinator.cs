@@ -1,6 +1,6 @@
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Protocol;
 
 namespace Mesh30K.Coordination.Cascades;
 

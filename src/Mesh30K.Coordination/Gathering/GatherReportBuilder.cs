@@ -1,5 +1,5 @@
 using Mesh30K.Coordination.Arrival;
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 
 namespace Mesh30K.Coordination.Gathering;
 

@@ -1,4 +1,4 @@
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 

@@ -1,8 +1,8 @@
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Time;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Node.Runtime;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Hosting;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Runtime;

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 

@@ -1,7 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Mesh30K.Coordination.Impedance;
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 

@@ -1,3 +1,5 @@
+using Mesh30K.Protocol;
+
 namespace Mesh30K.Coordination.Impedance.Estimation;
 
 /// <summary>
@@ -36,9 +38,9 @@ public sealed record EstimatorOptions
     /// <summary>Throws when a value is out of its range: a wrong option is a mistake of the program that built it.</summary>
     internal void Check()
     {
-        Time.Invariant.Check(LeadLevel is > 0.5f and < 1f);
-        Time.Invariant.Check(TailLevel > LeadLevel && TailLevel <= 0.995f);
-        Time.Invariant.Check(ColdStartSamples is >= 1 and <= 100);
-        Time.Invariant.Check(PoolSamplesMin >= 1);
+        Invariant.Check(LeadLevel is > 0.5f and < 1f);
+        Invariant.Check(TailLevel > LeadLevel && TailLevel <= 0.995f);
+        Invariant.Check(ColdStartSamples is >= 1 and <= 100);
+        Invariant.Check(PoolSamplesMin >= 1);
     }
 }

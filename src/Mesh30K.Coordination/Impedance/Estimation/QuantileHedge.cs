@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 
 namespace Mesh30K.Coordination.Impedance.Estimation;
 

@@ -1,7 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Mesh30K.Coordination.Impedance.Estimation;
-using Mesh30K.Coordination.Time;
+using Mesh30K.Protocol;
 
 namespace Mesh30K.Coordination.Tests.Impedance.Estimation;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 
-namespace Mesh30K.Coordination.Time;
+namespace Mesh30K.Protocol;
 
 /// <summary>Thrown when a machine finds its own state impossible: a bug, never an input error. Stays on in production.</summary>
 public sealed class InvariantException(string message) : Exception(message);

@@ -1,0 +1,7 @@
+namespace Mesh30K.Consistency.Journal;
+
+/// <summary>One record of a journal.</summary>
+/// <param name="Sequence">Its place, from 1, without gaps; never used again, also after compaction.</param>
+/// <param name="Kind">What the payload is; its meaning belongs to whoever keeps the journal.</param>
+/// <param name="Payload">Valid during the call that hands it over.</param>
+public readonly record struct JournalRecord(long Sequence, byte Kind, ReadOnlyMemory<byte> Payload);
