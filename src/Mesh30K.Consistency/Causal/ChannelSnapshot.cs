@@ -136,6 +136,7 @@ internal static class ChannelSnapshot
         Require(node.Key is null || state.FindKey(node.Key) is null, "a channel's snapshot has a key twice");
         Require(hasEnded != node.IsOpen && hasEnded == (node.EndedOrder > 0) && (node.EndedOrder == 0 || load.Ends.Add(node.EndedOrder)), "a channel's snapshot has an entry that cannot have ended so");
         Require((node.Phase == Phase.Claimed) == (node.ClaimedBy is not null) && (node.Phase != Phase.Claimed || node.Token > 0), "a channel's snapshot has an entry that cannot be claimed so");
+        Require(node.Due.Ticks == 0 || node.Phase is Phase.Claimed or Phase.Delayed, "a channel's snapshot has an entry that is due and waits for no moment");
         Require(!node.Lapsed || node.Phase == Phase.Ready, "a channel's snapshot has a lapsed claim that cannot be");
         state.Register(node);
         load.Entries.Add(node);
