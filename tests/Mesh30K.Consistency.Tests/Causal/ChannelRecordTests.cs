@@ -45,7 +45,8 @@ public sealed class ChannelRecordTests
             Channel channel = new();
             bool isRefused = changed.Exists(r => Refuses(channel, r.Kind, r.Record));
             if (isRefused || changed[^1].Kind != snapshot[^1].Kind) continue;
-            Assert.True(string.Join('\n', changed.Select(r => $"{r.Kind}:{Convert.ToHexString(r.Record)}")) == Bytes(channel), $"change {i} of the record {at}");
+            string given = string.Join('\n', changed.Select(r => $"{r.Kind}:{Convert.ToHexString(r.Record)}"));
+            Assert.True(given == Bytes(channel), $"change {i} of the record {at}, which was {Convert.ToHexString(snapshot[at].Record)}:\n{given}\n{Bytes(channel)}");
         }
     }
 
