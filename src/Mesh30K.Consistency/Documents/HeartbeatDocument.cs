@@ -188,12 +188,15 @@ internal sealed class HeartbeatDocument
         return document;
     }
 
+    /// <summary>A table goes on for as long as its lines have a bar.</summary>
+    public static bool IsRow(ReadOnlySpan<char> line) => line.Contains('|');
+
     public IReadOnlyList<DocumentElement> Elements() => Table is null ? [] : Table.Elements();
 
     private int ReadRows(DocumentText text, int line, MergeSide side, MergeOptions options)
     {
         Dictionary<string, HeartbeatRow> rows = [];
-        for (; line < text.Count && text[line].Contains('|') && !text[line].IsWhiteSpace(); line++)
+        for (; line < text.Count && IsRow(text[line]); line++)
         {
             List<string> cells = HeartbeatTable.Split(text[line]);
             Failure ??= FindBadCells(cells.Count, isCut: line == text.Count - 1 && !text.IsComplete, side, line + 1);

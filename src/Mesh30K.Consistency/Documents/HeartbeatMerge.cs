@@ -36,6 +36,8 @@ internal sealed class HeartbeatMerge
         for (int gap = 0; gap <= prose.Lines.Count; gap++)
         {
             if (table?.Gap == gap) table.Print(text);
+            bool wouldBeRow = table?.Gap == gap && gap < prose.Lines.Count && HeartbeatDocument.IsRow(prose.Lines[gap]);
+            if (wouldBeRow) text.Append('\n');
             if (gap < prose.Lines.Count) text.Append(prose.Lines[gap]).Append('\n');
         }
         return Count(ours.Elements(), table?.Elements() ?? [], DocumentText.Write(text, startText, oursText, theirsText));
@@ -75,7 +77,8 @@ internal sealed class HeartbeatMerge
             while (_start is not null && s < _start.Rows.Count && string.CompareOrdinal(_start.Rows[s].Key, row.Key) < 0) s++;
             HeartbeatRow? was = _start is not null && s < _start.Rows.Count && _start.Rows[s].Key == row.Key ? _start.Rows[s] : null;
             if (order == 0) joined.Rows.Add(JoinRows(was, row, Tidy(_theirs.Rows[t])));
-            else if (was is null || IsChanged(was, row)) joined.Rows.Add(row);
+            else if (was is null) joined.Rows.Add(row);
+            else if (JoinRows(was, was, row) is HeartbeatRow changed && IsChanged(was, changed)) joined.Rows.Add(changed);
             if (order <= 0) o++;
             if (order >= 0) t++;
         }
