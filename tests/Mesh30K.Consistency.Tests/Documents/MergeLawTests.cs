@@ -5,7 +5,7 @@ namespace Mesh30K.Consistency.Tests.Documents;
 /// <summary>The laws of merging, on random documents and edits. A failure prints its seed: <c>new RandomDocuments(seed)</c> replays it.</summary>
 public sealed class MergeLawTests
 {
-    private const int Cases = 10_000;
+    private const int Cases = 500;
 
     [Theory]
     [InlineData(DocumentType.Queue)]

@@ -32,7 +32,7 @@ internal sealed class RandomDocuments(int seed)
     {
         for (int changes = 1 + Next(3); changes > 0; changes--)
         {
-            List<string> lines = [.. text.Split('\n')[..^1]];
+            List<string> lines = [.. text.Replace("\n  ", "\r  ", StringComparison.Ordinal).Split('\n')[..^1]]; // a body goes with its task
             switch (type)
             {
                 case DocumentType.Queue:
@@ -48,7 +48,7 @@ internal sealed class RandomDocuments(int seed)
                     WriteLog(lines);
                     break;
             }
-            text = lines.Count == 0 ? "" : string.Join('\n', lines) + "\n";
+            text = lines.Count == 0 ? "" : string.Join('\n', lines).Replace('\r', '\n') + "\n";
         }
         return text;
     }
@@ -72,8 +72,9 @@ internal sealed class RandomDocuments(int seed)
 
     public byte[] Garbage()
     {
+        ReadOnlySpan<byte> alphabet = "[]|-{}\":;,\n \t#=<>\\seq:updated@/x1290TZ\r\u00e9"u8;
         byte[] bytes = new byte[Next(200)];
-        for (int i = 0; i < bytes.Length; i++) bytes[i] = "[]|-{}\":;,\n \t#=<>\\seq:updated@/x1290TZ\r\u00e9"u8[Next(45)];
+        for (int i = 0; i < bytes.Length; i++) bytes[i] = alphabet[Next(alphabet.Length)];
         return bytes;
     }
 
@@ -121,8 +122,8 @@ internal sealed class RandomDocuments(int seed)
         if (kind == 0) lines.Insert(at, Task(20 + Next(8)));
         else if (kind == 1) lines.RemoveAt(at);
         else if (kind == 2) lines[at] = $"- [{" /!-x"[Next(5)]}]" + lines[at][5..];
-        else if (kind == 3) lines[at] += " " + Word();
-        else if (kind == 4) lines[at] = lines[at].Replace("] ", $"] [{(Next(2) == 0 ? "note:" + Word() : "depends:" + (1 + Next(9)))}] ", StringComparison.Ordinal).Replace("- [ ] [", "- [ ] [", StringComparison.Ordinal);
+        else if (kind == 3) lines[at] = lines[at].Contains('\r') ? lines[at] : lines[at] + " " + Word();
+        else if (kind == 4) lines[at] = lines[at].Replace("] ", $"] [{(Next(2) == 0 ? "note:" + Word() : "depends:" + (1 + Next(9)))}] ", StringComparison.Ordinal);
         else Move(lines, at, tasks[Next(tasks.Count)]);
     }
 
