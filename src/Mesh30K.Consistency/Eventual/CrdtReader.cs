@@ -54,6 +54,7 @@ public ref struct CrdtReader(ReadOnlySpan<byte> bytes)
     public string Text()
     {
         int length = (int)Number(_rest.Length);
+        if (!Require(length <= _rest.Length)) return "";
         ReadOnlySpan<byte> text = _rest[..length];
         if (!Require(Utf8.IsValid(text) && Encoding.UTF8.GetCharCount(text) <= Crdt.TextCharsMax)) return "";
         _rest = _rest[length..];

@@ -39,7 +39,7 @@ internal sealed class HlcSuite : ILawSuite
         }
         catch (Exception thrown)
         {
-            return new LawViolation(Type, "nothing throws", seed, number, done, thrown.ToString());
+            return new LawViolation(Type, "nothing throws", seed, number, done, BrokenLawException.Told(thrown));
         }
     }
 
@@ -97,7 +97,7 @@ internal sealed class VectorClockSuite : ILawSuite
         }
         catch (Exception thrown)
         {
-            return new LawViolation(Type, "nothing throws", seed, number, [.. numbers.Select(n => string.Join(',', n))], thrown.ToString());
+            return new LawViolation(Type, "nothing throws", seed, number, [.. numbers.Select(n => string.Join(',', n))], BrokenLawException.Told(thrown));
         }
     }
 

@@ -55,7 +55,7 @@ internal sealed class CrdtEnumeration<T>(LawSubject<T> subject)
         catch (Exception thrown)
         {
             string law = thrown is BrokenLawException broken ? broken.Law : "nothing throws";
-            violations.Add(new LawViolation(subject.Type, law, 0, -1, [.. node.Path(), step], thrown is BrokenLawException ? thrown.Message : thrown.ToString()));
+            violations.Add(new LawViolation(subject.Type, law, 0, -1, [.. node.Path(), step], thrown is BrokenLawException ? thrown.Message : BrokenLawException.Told(thrown)));
             return false;
         }
     }

@@ -51,7 +51,7 @@ internal sealed class CrdtSuite<T>(LawSubject<T> subject) : ILawSuite
         }
         catch (Exception thrown)
         {
-            return new BrokenLawException("nothing throws", thrown.ToString());
+            return new BrokenLawException("nothing throws", BrokenLawException.Told(thrown));
         }
     }
 

@@ -36,6 +36,9 @@ public sealed record EnumerationReport(string Type, long States, long ReplicaSta
 internal sealed class BrokenLawException(string law, string detail) : Exception(detail)
 {
     public string Law => law;
+
+    /// <summary>What was thrown and where, in one line.</summary>
+    public static string Told(Exception thrown) => $"{thrown.GetType().Name}: {thrown.Message} {thrown.StackTrace?.Split('\n')[0].Trim()}".ReplaceLineEndings(" ");
 }
 
 /// <summary>The laws of one type.</summary>
