@@ -15,7 +15,7 @@ internal sealed class CrdtSuite<T>(LawSubject<T> subject) : ILawSuite
     public LawViolation? RunCase(ulong seed, long number, ref long steps)
     {
         LawRandom random = new(seed, number);
-        bool careless = random.OneIn(4);
+        bool careless = random.OneIn(4) && subject.HasDuty;
         int pick = random.Next(int.MaxValue);
         List<LawStep> history = [.. Enumerable.Range(0, StepsMin + random.Next(StepsSpread)).Select(_ => Draw(random))];
         steps += history.Count;

@@ -31,7 +31,10 @@ internal abstract class LawSubject<T>
     /// <summary>The events that an operation undoes for whoever has seen them.</summary>
     public virtual ulong Covers(LawHistory history, ulong seen, LawOperation operation) => 0;
 
-    /// <summary>Whether the type's documented duty of the caller allows this operation now. The laws have to hold without it, the model need not.</summary>
+    /// <summary>Whether the type asks a duty of its caller. Then some cases break it: the laws have to hold without it, the model need not.</summary>
+    public virtual bool HasDuty => false;
+
+    /// <summary>Whether the caller's duty allows this operation now.</summary>
     public virtual bool IsDutiful(LawHistory history, ReadOnlySpan<ulong> seen, LawOperation operation) => true;
 
     /// <summary>Tells the history of an operation that took place.</summary>

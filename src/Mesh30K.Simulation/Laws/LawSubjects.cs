@@ -134,7 +134,7 @@ internal sealed class LwwMapSubject : LawSubject<LwwMap>
 
     public override string Type => "lww-map";
 
-    public override IReadOnlyList<LawOperation> Alphabet { get; } = [new(0, 0, 0, 1), new(1, 0, 0, 1), new(0, 0, 1, 2), new(Drop, 0, 0, 1)];
+    public override IReadOnlyList<LawOperation> Alphabet { get; } = [new(0, 0, 0, 1), new(1, 0, 0, 2), new(0, 1, 1, 1), new(Drop, 0, 0, 2)];
 
     public override LawOperation Draw(LawRandom random) =>
         new(random.Next(8) switch { 0 => Drop, < 4 => 1, _ => 0 }, random.Next(Keys), random.Next(3), random.Next(6));
@@ -173,6 +173,8 @@ internal sealed class LwwMapSubject : LawSubject<LwwMap>
         return true;
     }
 
+    public override bool HasDuty => true;
+
     /// <summary>What is dropped was seen by all, and nobody writes at or below a floor.</summary>
     public override bool IsDutiful(LawHistory history, ReadOnlySpan<ulong> seen, LawOperation operation) => operation.Kind == Drop
         ? history.SeenByAll(seen, e => e.Operation.Kind != Drop && e.Operation.Time <= operation.Time)
@@ -207,14 +209,14 @@ internal sealed class FactBaseSubject : LawSubject<FactBase>
         key => state.Current(Word.Of('n', key & 1), Word.Of('t', key >> 1))?.Value);
 
     public override string Model(LawHistory history, ulong seen) => Line(
-        history.Of(seen).Select(e => (e.Operation.Key, LawHistory.StampOf(e.Operation.Time, e.Replica), Word.Of('v', e.Operation.Value))),
+        history.Of(seen).Select(e => (e.Operation.Key, LawHistory.StampOf(e.Operation.Time, e.Replica), Word.Of('v', e.Operation.Value))).Distinct(),
         key => LastWrite.Model(history, seen, key));
 
     public override bool Grew(FactBase before, FactBase after) => before.Facts.All(f => after.History(f.Entity, f.Attribute).Contains(new FactVersion(f.At, f.Value)));
 
     private static string Line(IEnumerable<(int Key, Hlc At, string Value)> facts, Func<int, string?> current)
     {
-        IEnumerable<string> sorted = facts.Distinct().OrderBy(f => f.Key).ThenBy(f => f.At).ThenBy(f => f.Value, StringComparer.Ordinal)
+        IEnumerable<string> sorted = facts.OrderBy(f => f.Key).ThenBy(f => f.At).ThenBy(f => f.Value, StringComparer.Ordinal)
             .Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Key}:{f.At.Ms}{f.At.Replica}{f.Value}"));
         return $"{string.Join(' ', sorted)} | {LastWrite.Line(Keys, current)}";
     }
