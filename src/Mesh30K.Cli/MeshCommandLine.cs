@@ -60,6 +60,8 @@ public sealed class MeshCommandLine
         new OperationCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
+        new VerifyCommand(),
+        new LayersCommand(),
         new BenchCommand(),
         new CompletionCommand(),
     ];

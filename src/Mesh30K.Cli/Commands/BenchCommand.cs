@@ -11,7 +11,7 @@ public sealed class BenchCommand : VerbCommand
     public BenchCommand()
         : base("bench", "Measure this build on this machine, each figure beside its limit")
     {
-        foreach (IBench bench in (IBench[])[new PlanBench(), new CascadeBench(), new BusBench(), new HeartbeatBench(), new RegistryBench(), new ReleaseBench()])
+        foreach (IBench bench in (IBench[])[new PlanBench(), new CascadeBench(), new BusBench(), new HeartbeatBench(), new RegistryBench(), new ReleaseBench(), new CrdtBench()])
             Add(new BenchVerb(bench, "--agents", 30_000, 3_000_000));
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
         Add(new BenchVerb(new JournalBench(), "--callers", JournalBench.CallersDefault, JournalBench.CallersMax));

@@ -14,6 +14,10 @@ namespace Mesh30K.Consistency.Time;
 public readonly record struct Hlc(long Ms, int Counter, ReplicaId Replica) : IComparable<Hlc>
 {
     public const int CounterMax = ushort.MaxValue;
+
+    /// <summary>9999-12-31T23:59:59.999Z.</summary>
+    public const long MsMax = 253_402_300_799_999;
+
     private const string MsFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
     private const string SecondsFormat = "yyyy-MM-dd'T'HH:mm:ss'Z'";
 

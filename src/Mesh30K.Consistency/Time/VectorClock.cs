@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Mesh30K.Protocol;
 
 namespace Mesh30K.Consistency.Time;
 
@@ -29,6 +30,14 @@ public sealed class VectorClock : IEquatable<VectorClock>
     private VectorClock(Dot[] dots) => _dots = dots;
 
     public static VectorClock Empty { get; } = new([]);
+
+    /// <summary>A clock of dots with writers ascending, each once, and numbers above 0; throws otherwise.</summary>
+    public static VectorClock Of(IReadOnlyList<Dot> dots)
+    {
+        ArgumentNullException.ThrowIfNull(dots);
+        for (int i = 0; i < dots.Count; i++) Invariant.Check(dots[i].Number > 0 && (i == 0 || dots[i - 1].Writer < dots[i].Writer));
+        return new VectorClock([.. dots]);
+    }
 
     /// <summary>The number seen of that writer; 0 for none.</summary>
     public long this[ReplicaId writer]

@@ -12,6 +12,7 @@ public sealed class BenchCommandTests
     [InlineData("heartbeats", "percent of one core", "--agents", "600", "--seconds", "0.2")]
     [InlineData("registry", "ns", "--agents", "600")]
     [InlineData("release", "ms", "--agents", "600", "--seconds", "0.05")]
+    [InlineData("crdt", "ms", "--agents", "600")]
     [InlineData("scale", "exponent", "--agents-max", "600")]
     public async Task A_bench_tells_its_figure_beside_its_limit(string bench, string unit, params string[] options)
     {
