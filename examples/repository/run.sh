@@ -22,8 +22,8 @@ export GIT_AUTHOR_NAME=agent GIT_AUTHOR_EMAIL=agent@example.org GIT_COMMITTER_NA
 # A task's number: that of the agent (1 to 3) and the round.
 seq_of() { case $1 in ann) echo "1$2" ;; bob) echo "2$2" ;; cy) echo "3$2" ;; esac; }
 
-# replace FILE OLD NEW: OLD is fixed text without slashes or brackets that sed would take for a pattern, except [.
-replace() { sed "s/$(printf '%s' "$2" | sed 's/[][|]/\\&/g')/$3/" "$1" > "$1.new" && mv "$1.new" "$1"; }
+# edit FILE COMMAND: runs a sed command over a file.
+edit() { sed "$2" "$1" > "$1.new" && mv "$1.new" "$1"; }
 
 # What the documents hold before anybody starts.
 start_documents() {
@@ -42,9 +42,9 @@ start_documents() {
 work_one_round() {
   local agent=$1 round=$2 minute=0$2 last
   last=$((round - 1))
-  replace QUEUE.md "- [ ] [seq:$(seq_of "$agent" $last)]" "- [x] [seq:$(seq_of "$agent" $last)]"
+  edit QUEUE.md "/\[seq:$(seq_of "$agent" $last)\]/s/\[ \]/[x]/"
   echo "- [ ] [seq:$(seq_of "$agent" "$round")] [depends:$(seq_of "$agent" $last)] [agent:$agent] step $round" >> QUEUE.md
-  replace HEARTBEATS.md "| $agent | round $last | 2026-01-01T00:0$last:00Z |" "| $agent | round $round | 2026-01-01T00:$minute:00Z |"
+  edit HEARTBEATS.md "s/^| $agent |.*/| $agent | round $round | 2026-01-01T00:$minute:00Z |/"
   echo "{\"entity\":\"$agent\",\"attribute\":\"round\",\"value\":$round,\"at\":\"2026-01-01T00:$minute:00Z\",\"by\":\"$agent\"}" >> FACTS.jsonl
   echo "2026-01-01T00:$minute:00Z $agent finished round $round" >> LOG.md
   git commit -q -a -m "$agent: round $round"
@@ -119,14 +119,13 @@ declare -A results
 for name in default union mesh; do
   case $name in
     default) echo; echo "git's default merge. Its first conflict:" ;;
-    union) echo; echo "git's union merge (merge=union): no conflicts, but it keeps old and new of a line that was changed." ;;
-    mesh) echo; echo "mesh (mesh init):" ;;
+    union) echo; echo "git's union merge (merge=union): no conflicts, but it keeps the old and the new of changed lines. HEARTBEATS.md then:" ;;
+    mesh) echo; echo "mesh, after mesh init. HEARTBEATS.md then:" ;;
   esac
   play $name
   count
   results[$name]="$conflicts $lost $doubled $stale"
-  if [ $name = union ]; then echo "    HEARTBEATS.md then:"; grep -F '| round' HEARTBEATS.md | sed 's/^/    /' || true; fi
-  if [ $name = mesh ]; then sed 's/^/    /' QUEUE.md HEARTBEATS.md; fi
+  case $name in union | mesh) sed 's/^/    /' HEARTBEATS.md ;; esac
 done
 
 echo

@@ -85,24 +85,24 @@ public sealed class MergeDriverTests
         const string b = "| b | idle | 2026-01-01T00:00:00Z |\n";
         repository.Write("FACTS.jsonl", "");
         repository.Branch("base", "main", "HEARTBEATS.md", head + a + b);
-        repository.Write("FACTS.jsonl", Fact("x", "1"));
-        repository.Branch("a", "base", "HEARTBEATS.md", head + a.Replace("idle", "busy", StringComparison.Ordinal).Replace("-01T", "-02T", StringComparison.Ordinal) + b);
-        repository.Write("FACTS.jsonl", Fact("x", "2"));
-        repository.Branch("b", "base", "HEARTBEATS.md", head + a + b.Replace("idle", "busy", StringComparison.Ordinal).Replace("-01T", "-03T", StringComparison.Ordinal));
+        repository.Branch("a", "base", "FACTS.jsonl", Fact("x", "1"));
+        repository.Branch("a", "a", "HEARTBEATS.md", head + a.Replace("idle", "busy", StringComparison.Ordinal).Replace("-01T", "-02T", StringComparison.Ordinal) + b);
+        repository.Branch("b", "base", "FACTS.jsonl", Fact("x", "2"));
+        repository.Branch("b", "b", "HEARTBEATS.md", head + a + b.Replace("idle", "busy", StringComparison.Ordinal).Replace("-01T", "-03T", StringComparison.Ordinal));
         repository.Git("merge", "-q", "--no-edit", "a");
         Assert.Equal(2, repository.Read("HEARTBEATS.md").Split("busy").Length - 1);
         Assert.Equal(2, Sorted(repository.Read("FACTS.jsonl")).Length);
     }
 
     [Theory]
-    [InlineData("- [ ] [seq:4] from b\n<<<<<<< ours\n- [ ] [seq:5] x\n=======\n- [ ] [seq:6] y\n>>>>>>> theirs\n")]
-    [InlineData("- [ ] [seq:4] cut in the mid")]
-    public async Task What_cannot_be_merged_ends_in_gits_own_conflict_and_says_why(string more)
+    [InlineData(Queue + "- [ ] [seq:4] from b\n<<<<<<< ours\n- [ ] [seq:5] x\n=======\n- [ ] [seq:6] y\n>>>>>>> theirs\n")]
+    [InlineData("- [ ] [seq:1] build\n- [ ] [seq:2] test\n- [ ] [seq:3] s")]
+    public async Task What_cannot_be_merged_ends_in_gits_own_conflict_and_says_why(string theirs)
     {
         using TestRepository repository = new();
         await repository.InitAsync();
         repository.Branch("base", "main", "QUEUE.md", Queue);
-        repository.Branch("b", "base", "QUEUE.md", Queue + more);
+        repository.Branch("b", "base", "QUEUE.md", theirs);
         repository.Branch("a", "base", "QUEUE.md", Queue + "- [ ] [seq:9] from a\n");
         (int exit, string output, string error) = repository.TryGit("merge", "--no-edit", "b");
         Assert.Equal(1, exit);
@@ -111,7 +111,7 @@ public sealed class MergeDriverTests
         Assert.InRange(error.TrimEnd('\n').Split('\n').Length, 1, 2);
         Assert.Equal("UU QUEUE.md", repository.Git("status", "--porcelain"));
         string conflict = repository.Read("QUEUE.md");
-        foreach (string part in (string[])["<<<<<<< ours\n- [ ] [seq:9] from a\n", "- [ ] [seq:4]", ">>>>>>> theirs"]) Assert.Contains(part, conflict, StringComparison.Ordinal);
+        foreach (string part in (string[])["<<<<<<< ours\n", "- [ ] [seq:9] from a\n", ">>>>>>> theirs"]) Assert.Contains(part, conflict, StringComparison.Ordinal);
     }
 
     [Fact]
