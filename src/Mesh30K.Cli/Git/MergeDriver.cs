@@ -12,6 +12,9 @@ internal static class MergeDriver
 
     private const string Prefix = "mesh-";
 
+    /// <summary>A merge is over before profiling pays: without it, 10,000 tasks with 1,000 changes on each side took 0.20 s instead of 0.26 s.</summary>
+    private const string Quicker = "DOTNET_TieredPGO=0 ";
+
     /// <summary>What <c>.gitattributes</c> calls the driver.</summary>
     public static string NameOf(DocumentType type) => Prefix + DocumentFiles.NameOf(type);
 
@@ -51,7 +54,7 @@ internal static class MergeDriver
     public static IReadOnlyList<string> FilesOf(string command)
     {
         List<string> files = [];
-        int at = 0;
+        int at = command.StartsWith(Quicker, StringComparison.Ordinal) ? Quicker.Length : 0;
         while (at < command.Length && command[at] == '\'')
         {
             StringBuilder word = new();
@@ -77,7 +80,7 @@ internal static class MergeDriver
 
     /// <summary>git gives the command to a shell after it has put the files in; it quotes %P itself.</summary>
     private static string CommandOf(IReadOnlyList<string> program, DocumentType type) =>
-        $"{string.Join(' ', program.Select(Quote))} state merge --driver --type={DocumentFiles.NameOf(type)} --path=%P --marker-size=%L -- %O %A %B";
+        $"{Quicker}{string.Join(' ', program.Select(Quote))} state merge --driver --type={DocumentFiles.NameOf(type)} --path=%P --marker-size=%L -- %O %A %B";
 
     private static string Quote(string word) =>
         "'" + word.Replace("'", "'\\''", StringComparison.Ordinal).Replace("%", "%%", StringComparison.Ordinal) + "'";

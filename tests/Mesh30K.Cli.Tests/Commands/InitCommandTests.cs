@@ -168,7 +168,7 @@ public sealed class InitCommandTests
         string clone = Path.Combine(repository.Around, "clone");
         repository.Git("clone", "-q", repository.Root, clone);
         Assert.Equal("warn", (await DriverCheckAsync(clone)).Status);
-        repository.Git("config", "merge.mesh-facts.driver", "'/nowhere/o'\\''clock 100%%/mesh' state merge --driver");
+        repository.Git("config", "merge.mesh-facts.driver", repository.Git("config", "merge.mesh-facts.driver").Replace("'dotnet'", "'/nowhere/o'\\''clock 100%%/mesh'", StringComparison.Ordinal));
         (string status, string detail) = await DriverCheckAsync(repository.Root);
         Assert.Equal("fail", status);
         Assert.Contains("calls /nowhere/o'clock 100%/mesh, which is gone", detail, StringComparison.Ordinal);
