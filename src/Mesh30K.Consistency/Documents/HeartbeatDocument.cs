@@ -6,9 +6,21 @@ namespace Mesh30K.Consistency.Documents;
 /// <summary>A cell of a table. The default is a cell that is not there.</summary>
 internal readonly record struct HeartbeatCell(string? Value, Hlc? Stamp)
 {
+    /// <summary>Of two rows' own timestamps the later, or else what is written there instead.</summary>
+    public static HeartbeatCell JoinUpdated(HeartbeatCell start, HeartbeatCell ours, HeartbeatCell theirs)
+    {
+        int order = Nullable.Compare(ours.Stamp, theirs.Stamp);
+        if (order != 0 || ours.Stamp is not null) return order >= 0 ? ours : theirs;
+        return new HeartbeatCell(ThreeWay.Join(start.Value, ours.Value, theirs.Value), null);
+    }
+
     /// <summary>The later timestamp wins, none being the earliest; of one timestamp the side that changed it, and of two changes the larger text.</summary>
     public static HeartbeatCell Join(HeartbeatCell start, HeartbeatCell ours, HeartbeatCell theirs)
     {
+        // A cell that is empty and was empty says nothing: it is there because the table needs it, and has no timestamp of its own.
+        if (string.IsNullOrEmpty(start.Value) && start.Stamp is not null) start = default;
+        if (start.Value is null && ours is { Value: "", Stamp: not null }) ours = default;
+        if (start.Value is null && theirs is { Value: "", Stamp: not null }) theirs = default;
         int order = Nullable.Compare(ours.Stamp, theirs.Stamp);
         if (order != 0) return order > 0 ? ours : theirs;
         if (ours == start) return theirs;
@@ -188,12 +200,15 @@ internal sealed class HeartbeatDocument
         return document;
     }
 
+    /// <summary>A table goes on for as long as its lines have a bar.</summary>
+    public static bool IsRow(ReadOnlySpan<char> line) => line.Contains('|');
+
     public IReadOnlyList<DocumentElement> Elements() => Table is null ? [] : Table.Elements();
 
     private int ReadRows(DocumentText text, int line, MergeSide side, MergeOptions options)
     {
         Dictionary<string, HeartbeatRow> rows = [];
-        for (; line < text.Count && text[line].Contains('|') && !text[line].IsWhiteSpace(); line++)
+        for (; line < text.Count && IsRow(text[line]); line++)
         {
             List<string> cells = HeartbeatTable.Split(text[line]);
             Failure ??= FindBadCells(cells.Count, isCut: line == text.Count - 1 && !text.IsComplete, side, line + 1);

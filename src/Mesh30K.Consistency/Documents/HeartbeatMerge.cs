@@ -11,13 +11,8 @@ internal sealed class HeartbeatMerge
     private readonly HeartbeatTable? _start;
     private readonly HeartbeatTable _ours;
     private readonly HeartbeatTable _theirs;
-    private readonly HashSet<string> _startColumns;
 
-    private HeartbeatMerge(HeartbeatTable? start, HeartbeatTable ours, HeartbeatTable theirs)
-    {
-        (_start, _ours, _theirs) = (start, ours, theirs);
-        _startColumns = [.. NamesOf(start)];
-    }
+    private HeartbeatMerge(HeartbeatTable? start, HeartbeatTable ours, HeartbeatTable theirs) => (_start, _ours, _theirs) = (start, ours, theirs);
 
     public static MergeReport Merge(DocumentText startText, DocumentText oursText, DocumentText theirsText, MergeOptions options)
     {
@@ -36,6 +31,8 @@ internal sealed class HeartbeatMerge
         for (int gap = 0; gap <= prose.Lines.Count; gap++)
         {
             if (table?.Gap == gap) table.Print(text);
+            bool wouldBeRow = table?.Gap == gap && gap < prose.Lines.Count && HeartbeatDocument.IsRow(prose.Lines[gap]);
+            if (wouldBeRow) text.Append('\n');
             if (gap < prose.Lines.Count) text.Append(prose.Lines[gap]).Append('\n');
         }
         return Count(ours.Elements(), table?.Elements() ?? [], DocumentText.Write(text, startText, oursText, theirsText));
@@ -47,7 +44,7 @@ internal sealed class HeartbeatMerge
         Dictionary<string, HeartbeatCell> cells = [];
         foreach (string column in ours.Cells.Keys.Union(theirs.Cells.Keys))
             cells[column] = HeartbeatCell.Join(start?[column] ?? default, ours[column], theirs[column]);
-        return new HeartbeatRow(ours.Key, HeartbeatCell.Join(start?.Updated ?? default, ours.Updated, theirs.Updated), cells);
+        return new HeartbeatRow(ours.Key, HeartbeatCell.JoinUpdated(start?.Updated ?? default, ours.Updated, theirs.Updated), cells);
     }
 
     private static HeartbeatTable? JoinTables(HeartbeatTable? start, HeartbeatTable? ours, HeartbeatTable? theirs, ProseMerge prose)
@@ -71,30 +68,20 @@ internal sealed class HeartbeatMerge
         while (o < _ours.Rows.Count || t < _theirs.Rows.Count)
         {
             int order = o == _ours.Rows.Count ? 1 : t == _theirs.Rows.Count ? -1 : string.CompareOrdinal(_ours.Rows[o].Key, _theirs.Rows[t].Key);
-            HeartbeatRow row = Tidy(order <= 0 ? _ours.Rows[o] : _theirs.Rows[t]);
+            HeartbeatRow row = order <= 0 ? _ours.Rows[o] : _theirs.Rows[t];
             while (_start is not null && s < _start.Rows.Count && string.CompareOrdinal(_start.Rows[s].Key, row.Key) < 0) s++;
             HeartbeatRow? was = _start is not null && s < _start.Rows.Count && _start.Rows[s].Key == row.Key ? _start.Rows[s] : null;
-            if (order == 0) joined.Rows.Add(JoinRows(was, row, Tidy(_theirs.Rows[t])));
-            else if (was is null || IsChanged(was, row)) joined.Rows.Add(row);
+            if (order == 0) joined.Rows.Add(JoinRows(was, row, _theirs.Rows[t]));
+            else if (was is null) joined.Rows.Add(row);
+            else if (JoinRows(was, was, row) is HeartbeatRow changed && IsChanged(was, changed)) joined.Rows.Add(changed);
             if (order <= 0) o++;
             if (order >= 0) t++;
         }
         return joined;
     }
 
-    /// <summary>An empty cell of a column that the base has not says nothing: it is there because the table needs it.</summary>
-    private HeartbeatRow Tidy(HeartbeatRow row)
-    {
-        Dictionary<string, HeartbeatCell> cells = [];
-        foreach ((string column, HeartbeatCell cell) in row.Cells)
-        {
-            if (cell.Value is not "" || _startColumns.Contains(column)) cells[column] = cell;
-        }
-        return row with { Cells = cells };
-    }
-
     private static bool IsChanged(HeartbeatRow was, HeartbeatRow row) =>
-        was.Updated != row.Updated || row.Cells.Any(cell => cell.Value != was[cell.Key]);
+        was.Updated != row.Updated || row.Cells.Any(cell => cell.Value != was[cell.Key] && (cell.Value.Value ?? "") + was[cell.Key].Value is not "");
 
     private List<HeartbeatColumn> JoinColumns()
     {

@@ -1,65 +1,86 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 
 namespace Mesh30K.Consistency.Documents;
 
-/// <summary>A line of a log: a record with the lines below it, or one of these.</summary>
-/// <param name="Ticks">Its time in ticks of 100 ns since the year 1; 0 for a line without one; -1 for what stands before the first record.</param>
-/// <param name="Text">The line.</param>
-/// <param name="Nth">How many times the same line stands before it: in the file for a record, below its record for another.</param>
-internal sealed record LogLine(long Ticks, string Text, int Nth) : IComparable<LogLine>
+/// <summary>A line of a log: a record with the lines below it, or one of these. Its parent is the nearest line before it that is larger.</summary>
+/// <param name="ticks">Its time in ticks of 100 ns since the year 1; 0 for a line without one; -1 for what stands before the first record.</param>
+internal sealed class LogLine(long ticks, string text)
 {
+    public long Ticks => ticks;
+
+    public string Text => text;
+
+    /// <summary>Which of the lines with this text it is, counted from 0 by parent (none first, then the smaller), then by place.</summary>
+    public int Nth { get; private set; }
+
+    /// <summary>Null for none.</summary>
+    public LogLine? Parent { get; set; }
+
     /// <summary>The lines without a time below a record.</summary>
-    public List<LogLine>? Below { get; init; }
+    public List<LogLine> Below { get; set; } = NoLines;
 
-    public bool IsPreamble => Ticks < 0;
+    private static readonly List<LogLine> NoLines = [];
 
-    /// <summary>By time, text and occurrence: equal for the same element.</summary>
-    public int CompareTo(LogLine? other)
+    /// <summary>By time, text and count: equal for the same element.</summary>
+    public static int Compare(LogLine a, LogLine b)
     {
-        if (other is null) return 1;
-        int order = Ticks.CompareTo(other.Ticks);
-        if (order == 0) order = string.CompareOrdinal(Text, other.Text);
-        return order == 0 ? Nth.CompareTo(other.Nth) : order;
+        int order = CompareText(a, b);
+        return order == 0 ? a.Nth.CompareTo(b.Nth) : order;
     }
+
+    /// <summary>None is the smallest.</summary>
+    public static int CompareParents(LogLine a, LogLine b) =>
+        a.Parent is null || b.Parent is null ? (a.Parent is not null).CompareTo(b.Parent is not null) : Compare(a.Parent, b.Parent);
 
     /// <summary>The records of a file in its order; the first stands for what is before them.</summary>
     public static List<LogLine> Parse(DocumentText text)
     {
-        List<LogLine> records = new(text.Count + 1);
-        Dictionary<string, int> seen = new(text.Count);
-        LogLine record = new(-1, "", 0);
-        List<LogLine>? below = null;
-        Dictionary<string, int>? seenBelow = null;
+        List<LogLine> records = new(text.Count + 1) { new LogLine(-1, "") };
         for (int i = 0; i < text.Count; i++)
         {
-            ReadOnlySpan<char> line = text[i];
-            string own = line.ToString();
-            long ticks = ReadTime(line);
-            if (ticks == 0)
-            {
-                (below ??= []).Add(new LogLine(0, own, Next(seenBelow ??= [], own)));
-                continue;
-            }
-            records.Add(below is null ? record : record with { Below = below });
-            record = new LogLine(ticks, own, Next(seen, own));
-            (below, seenBelow) = (null, null);
+            long ticks = ReadTime(text[i]);
+            LogLine line = new(ticks, text[i].ToString());
+            if (ticks != 0) records.Add(line);
+            else if (records[^1].Below.Count == 0) records[^1].Below = [line];
+            else records[^1].Below.Add(line);
         }
-        records.Add(below is null ? record : record with { Below = below });
+        foreach (LogLine record in records) Hang(record.Below);
+        Hang(records);
         return records;
     }
+
+    /// <summary>Finds the parents with a stack of what is not yet followed by something as large, and then counts lines of one text.</summary>
+    private static void Hang(List<LogLine> lines)
+    {
+        bool isAscending = true;
+        for (int i = 1; i < lines.Count && isAscending; i++) isAscending = CompareText(lines[i - 1], lines[i]) < 0;
+        if (isAscending) return;
+        Stack<LogLine> larger = new();
+        foreach (LogLine line in lines)
+        {
+            while (larger.TryPeek(out LogLine? top) && CompareText(top, line) <= 0) larger.Pop();
+            line.Parent = larger.TryPeek(out LogLine? parent) ? parent : null;
+            larger.Push(line);
+        }
+        LogLine[] sorted = [.. lines.OrderDescending(Comparer<LogLine>.Create(CompareText))]; // stable; parents, being larger, are counted first
+        for (int from = 0, to; from < sorted.Length; from = to)
+        {
+            for (to = from + 1; to < sorted.Length && CompareText(sorted[from], sorted[to]) == 0; to++)
+            {
+            }
+            if (to - from == 1) continue;
+            LogLine[] copies = [.. sorted[from..to].Order(Comparer<LogLine>.Create(CompareParents))];
+            for (int n = 0; n < copies.Length; n++) copies[n].Nth = n;
+        }
+    }
+
+    private static int CompareText(LogLine a, LogLine b) => a.Ticks != b.Ticks ? a.Ticks.CompareTo(b.Ticks) : string.CompareOrdinal(a.Text, b.Text);
 
     public static List<DocumentElement> Elements(DocumentText text)
     {
         List<DocumentElement> elements = new(text.Count);
         for (int i = 0; i < text.Count; i++) elements.Add(new DocumentElement(text[i].ToString(), ""));
         return elements;
-    }
-
-    private static int Next(Dictionary<string, int> seen, string line)
-    {
-        ref int count = ref CollectionsMarshal.GetValueRefOrAddDefault(seen, line, out _);
-        return count++;
     }
 
     /// <summary>

@@ -5,10 +5,10 @@ namespace Mesh30K.Consistency.Documents;
 
 /// <summary>
 /// The merge of logs: a G-Set of lines, in an order that depends only on the two files. A line that begins with a timestamp is a record, and the lines
-/// without one below it belong to it. The order of records is by time, then text; but a line that stands below a larger one in every file that has it,
-/// as a late one does, stays below: below the smallest such line. A file is the preorder of the forest in which each line hangs below the nearest line
-/// before it that is larger, with siblings ascending; the merge takes of each line the smaller parent, none being the smallest. That minimum makes it
-/// commutative, associative and idempotent, and every file is canonical as it is. Work: n log n.
+/// without one below it belong to it. Records are ordered by time, then text; the lines below one by text. But a line that in every file stands below
+/// one that is larger stays there: a file is the preorder of the forest in which each line hangs below the nearest larger line before it, siblings
+/// ascending, and so every file is canonical as it is. The merge is the union of the lines, and of each line's parents the smaller one, none being the
+/// smallest: a pointwise minimum, so it is commutative, associative and idempotent. Work: n log n.
 /// </summary>
 internal static class LogMerge
 {
@@ -28,12 +28,12 @@ internal static class LogMerge
         int count = 0;
         foreach (LogLine line in lines)
         {
-            if (!line.IsPreamble)
+            if (line.Ticks >= 0)
             {
                 text.Append(line.Text).Append('\n');
                 count++;
             }
-            if (line.Below is not null) count += Print(line.Below, text);
+            count += Print(line.Below, text);
         }
         return count;
     }
@@ -50,7 +50,7 @@ internal static class LogMerge
     {
         for (int i = 1; i < lines.Count; i++)
         {
-            if (lines[i - 1].CompareTo(lines[i]) >= 0) return false;
+            if (LogLine.Compare(lines[i - 1], lines[i]) >= 0) return false;
         }
         return true;
     }
@@ -61,7 +61,7 @@ internal static class LogMerge
         int j = 0;
         while (i < a.Count || j < b.Count)
         {
-            int order = i == a.Count ? 1 : j == b.Count ? -1 : a[i].CompareTo(b[j]);
+            int order = i == a.Count ? 1 : j == b.Count ? -1 : LogLine.Compare(a[i], b[j]);
             merged.Add(order < 0 ? a[i] : order > 0 ? b[j] : Join(a[i], b[j]));
             if (order <= 0) i++;
             if (order >= 0) j++;
@@ -70,20 +70,25 @@ internal static class LogMerge
 
     private static LogLine Join(LogLine a, LogLine b)
     {
-        if (a.Below is null || b.Below is null) return a.Below is null ? b : a;
-        return a with { Below = Merge(a.Below, b.Below) };
+        if (a.Below.Count == 0 || b.Below.Count == 0) return a.Below.Count == 0 ? b : a;
+        return new LogLine(a.Ticks, a.Text) { Below = Merge(a.Below, b.Below) };
     }
 
     private static void MergeForests(List<LogLine> a, List<LogLine> b, List<LogLine> merged)
     {
         Dictionary<(string Text, int Nth), Node> nodes = new(a.Count + 16);
+        foreach (LogLine line in a) nodes.Add((line.Text, line.Nth), new Node(line));
+        foreach (LogLine line in b)
+        {
+            ref Node? node = ref CollectionsMarshal.GetValueRefOrAddDefault(nodes, (line.Text, line.Nth), out _);
+            if (node is null) node = new Node(line);
+            else node.Add(line);
+        }
         List<Node> roots = [];
-        Hang(a, nodes);
-        Hang(b, nodes);
         foreach (Node node in nodes.Values)
         {
-            if (node.Parent is null) roots.Add(node);
-            else (nodes[(node.Parent.Text, node.Parent.Nth)].Children ??= []).Add(node);
+            if (node.Place.Parent is null) roots.Add(node);
+            else (nodes[(node.Place.Parent.Text, node.Place.Parent.Nth)].Children ??= []).Add(node);
         }
         Stack<Node> open = new();
         Push(open, roots);
@@ -96,36 +101,24 @@ internal static class LogMerge
 
     private static void Push(Stack<Node> open, List<Node> siblings)
     {
-        siblings.Sort((x, y) => y.Line.CompareTo(x.Line));
+        siblings.Sort((x, y) => LogLine.Compare(y.Place, x.Place));
         foreach (Node node in siblings) open.Push(node);
     }
 
-    /// <summary>Finds the parents in one file with a stack of what is not yet followed by something larger.</summary>
-    private static void Hang(List<LogLine> lines, Dictionary<(string Text, int Nth), Node> nodes)
+    private sealed class Node(LogLine line)
     {
-        Stack<LogLine> larger = new();
-        foreach (LogLine line in lines)
-        {
-            while (larger.TryPeek(out LogLine? top) && top.CompareTo(line) < 0) larger.Pop();
-            larger.TryPeek(out LogLine? parent);
-            larger.Push(line);
-            ref Node? node = ref CollectionsMarshal.GetValueRefOrAddDefault(nodes, (line.Text, line.Nth), out bool isKnown);
-            if (!isKnown)
-            {
-                node = new Node { Line = line, Parent = parent };
-                continue;
-            }
-            node!.Line = Join(node.Line, line);
-            if (node.Parent is not null && (parent is null || parent.CompareTo(node.Parent) < 0)) node.Parent = parent;
-        }
-    }
+        /// <summary>With the lines below it.</summary>
+        public LogLine Line { get; private set; } = line;
 
-    private sealed class Node
-    {
-        public required LogLine Line { get; set; }
-
-        public LogLine? Parent { get; set; }
+        /// <summary>The one of the same lines that has the smaller parent.</summary>
+        public LogLine Place { get; private set; } = line;
 
         public List<Node>? Children { get; set; }
+
+        public void Add(LogLine same)
+        {
+            Line = Join(Line, same);
+            if (LogLine.CompareParents(same, Place) < 0) Place = same;
+        }
     }
 }

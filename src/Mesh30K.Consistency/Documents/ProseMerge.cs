@@ -61,6 +61,16 @@ internal sealed class ProseMerge
         return start >= 0 && IsSame(_theirsInStart, theirs, start) ? inOurs : Math.Max(inOurs, inTheirs);
     }
 
+    /// <summary>
+    /// Whether a side moved an element to another line that the base has too. That it stands below a new line may be the new line's doing, and is not asked for.
+    /// </summary>
+    public bool IsMovedInOurs(int start, int ours) => IsMoved(_oursInStart, ours, start);
+
+    public bool IsMovedInTheirs(int start, int theirs) => IsMoved(_theirsInStart, theirs, start);
+
+    private static bool IsMoved(int[]? inStart, int gap, int start) =>
+        !IsSame(inStart, gap, start) && (inStart is null || gap == 0 || inStart[gap - 1] >= 0);
+
     private static bool IsSame(int[]? inStart, int gap, int start) =>
         inStart is null ? gap == start : gap == 0 ? start == 0 : inStart[gap - 1] == start - 1;
 

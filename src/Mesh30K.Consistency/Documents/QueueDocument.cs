@@ -71,11 +71,16 @@ internal sealed class QueueDocument
         return document;
     }
 
-    /// <summary>Prints prose with tasks, which are in the order that they shall have inside of each gap.</summary>
+    /// <summary>
+    /// Prints prose with tasks, which are in the order that they shall have inside of each gap. An indented line of prose would become the body of a task
+    /// right above it, so tasks of that gap stand below it.
+    /// </summary>
     public static StringBuilder Print(List<string> prose, List<QueueTask> tasks, int chars)
     {
         StringBuilder text = new(chars);
-        int[] order = Gaps.Order(tasks, task => task.Gap, prose.Count, out int[] ends);
+        int[] places = new int[prose.Count + 1];
+        for (int g = prose.Count; g >= 0; g--) places[g] = g < prose.Count && IsBody(prose[g]) ? places[g + 1] : g;
+        int[] order = Gaps.Order(tasks, task => places[task.Gap], prose.Count, out int[] ends);
         int at = 0;
         for (int g = 0; g <= prose.Count; g++)
         {

@@ -113,7 +113,7 @@ internal sealed class QueueMerge
         if (ours.IsEmpty || theirs.IsEmpty)
         {
             ReadOnlySpan<QueueTask> left = ours.IsEmpty ? theirs : ours;
-            if (left.Length == 1 && left[0].HasTextOf(start) && left[0].HasStateOf(start)) return;
+            if (left.Length == 1 && left[0].HasTextOf(start) && left[0].HasStateOf(start) && !IsMoved(start, left[0], ours.IsEmpty)) return;
             foreach (QueueTask task in left) _merged.Add(task with { Gap = ours.IsEmpty ? _prose.GapOfTheirs(task.Gap) : _prose.GapOfOurs(task.Gap) });
             return;
         }
@@ -136,6 +136,9 @@ internal sealed class QueueMerge
         }
         if (_merged.Count - first > 1) CollectionsMarshal.AsSpan(_merged)[first..].Sort(QueueTask.Compare);
     }
+
+    private bool IsMoved(QueueTask start, QueueTask task, bool isTheirs) =>
+        isTheirs ? _prose.IsMovedInTheirs(start.Gap, task.Gap) : _prose.IsMovedInOurs(start.Gap, task.Gap);
 
     private static int CompareText(QueueTask a, QueueTask b)
     {
@@ -160,7 +163,7 @@ internal sealed class QueueMerge
                 int gap = _prose.JoinGaps(was?.Gap ?? -1, ours[o].Gap, theirs[t].Gap);
                 _merged.Add(new QueueTask(JoinState(was?.Line, ours[o].Line, theirs[t].Line, task.Line.Text), task.Body, gap));
             }
-            else if (was is null || !task.HasStateOf(was.Value))
+            else if (was is null || !task.HasStateOf(was.Value) || IsMoved(was.Value, task, order > 0))
             {
                 _merged.Add(task with { Gap = order < 0 ? _prose.GapOfOurs(task.Gap) : _prose.GapOfTheirs(task.Gap) });
             }
