@@ -63,6 +63,8 @@ public sealed class MeshCommandLine
         new VerifyCommand(),
         new LayersCommand(),
         new BenchCommand(),
+        new InitCommand(),
+        new StateCommand(),
         new CompletionCommand(),
     ];
 
