@@ -123,7 +123,7 @@ public sealed class JournalFaultTests : IDisposable
     [InlineData(2001)]
     public void A_random_life_with_power_losses_reads_as_a_list_does(int firstSeed)
     {
-        for (int seed = firstSeed; seed < firstSeed + 60; seed++)
+        for (int seed = firstSeed; seed < firstSeed + 20; seed++)
         {
             try
             {
