@@ -109,7 +109,11 @@ public sealed class SharedDocument
     {
         FileStreamOptions options = new()
         {
-            Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = FileOptions.DeleteOnClose, BufferSize = 0,
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            Options = FileOptions.DeleteOnClose,
+            BufferSize = 0,
         };
         long started = Stopwatch.GetTimestamp();
         int backoffMs = 1;
