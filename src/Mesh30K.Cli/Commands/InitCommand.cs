@@ -46,6 +46,8 @@ public sealed class InitCommand : VerbCommand
         if (ChangeOf(before, after) is { } change) changes.Add(change);
         if (!dryRun) await ApplyAsync(repository, changes, after).ConfigureAwait(false);
         List<string> warnings = undo ? [] : await WarningsAsync(repository, entries, written: !dryRun).ConfigureAwait(false);
+        foreach (string pattern in without.Where(w => !attributes.Entries.Any(e => e.Pattern == w) && !Array.Exists(DocumentFiles.KnownNames, k => k.FileName == w)))
+            warnings.Add($"--without {pattern}: there is no such pattern");
         InitResult result = new(repository.Root, undo, dryRun, changes, [.. entries.Select(e => new Entry(e.Pattern, e.Type))], warnings);
         run.Output.ResultText(result, Say(result));
         return ExitCode.Ok;

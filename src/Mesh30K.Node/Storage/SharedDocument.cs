@@ -9,7 +9,7 @@ namespace Mesh30K.Node.Storage;
 /// <summary>What a save did.</summary>
 public enum SaveOutcome
 {
-    /// <summary>The file was still the base: it holds what was given, byte for byte.</summary>
+    /// <summary>The file was still the base: it holds what was given, byte for byte, not brought into canonical form.</summary>
     Written,
 
     /// <summary>Others had written meanwhile: the file holds both.</summary>
@@ -31,7 +31,7 @@ public enum SaveOutcome
 /// <summary>How a save went.</summary>
 /// <param name="Outcome">What it did.</param>
 /// <param name="Content">What the file holds now, and so the base of the next save; null when nothing was written or compared.</param>
-/// <param name="Merge">The counts of a merge, where ours is the file and theirs what was given; the failure of <see cref="SaveOutcome.NotMergeable"/>.</param>
+/// <param name="Merge">The counts, or the failure, where ours is the file and theirs what was given; null when it did not come to that.</param>
 public sealed record SaveReport(SaveOutcome Outcome, byte[]? Content, MergeReport? Merge);
 
 /// <summary>
@@ -88,20 +88,12 @@ public sealed class SharedDocument
         byte[]? current = Current(FileAccess.ReadWrite);
         if (current is null && start.Length > 0) return new SaveReport(SaveOutcome.Gone, null, null);
         current ??= [];
-        MergeOptions options = new() { Now = Instant.From(DateTimeOffset.UtcNow) };
-        if (current.AsSpan().SequenceEqual(start))
-        {
-            if (DocumentMerge.Check(Type, made, options) is { } wrong)
-                return new SaveReport(SaveOutcome.NotMergeable, null, new MergeReport { Failure = wrong with { Side = MergeSide.Theirs } });
-            return Put(current, made.ToArray(), SaveOutcome.Written, null);
-        }
-        MergeReport merge = DocumentMerge.Merge(Type, start, current, made, options);
-        return merge.Content is { } both
-            ? Put(current, both, SaveOutcome.Merged, merge)
-            : new SaveReport(SaveOutcome.NotMergeable, null, merge);
+        MergeReport merge = DocumentMerge.Merge(Type, start, current, made, new MergeOptions { Now = Instant.From(DateTimeOffset.UtcNow) });
+        if (merge.Content is not { } both) return new SaveReport(SaveOutcome.NotMergeable, null, merge);
+        return current.AsSpan().SequenceEqual(start) ? Put(current, made.ToArray(), SaveOutcome.Written, merge) : Put(current, both, SaveOutcome.Merged, merge);
     }
 
-    private SaveReport Put(byte[] current, byte[] wanted, SaveOutcome outcome, MergeReport? merge)
+    private SaveReport Put(byte[] current, byte[] wanted, SaveOutcome outcome, MergeReport merge)
     {
         if (current.AsSpan().SequenceEqual(wanted) && File.Exists(_path)) return new SaveReport(SaveOutcome.Unchanged, wanted, merge);
         if (wanted.Length > BytesMax) throw new IOException($"{_path} would have {wanted.Length} bytes; a document has at most {BytesMax}");
@@ -117,7 +109,11 @@ public sealed class SharedDocument
     {
         FileStreamOptions options = new()
         {
-            Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.None, Options = FileOptions.DeleteOnClose, BufferSize = 0,
+            Mode = FileMode.OpenOrCreate,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            Options = FileOptions.DeleteOnClose,
+            BufferSize = 0,
         };
         long started = Stopwatch.GetTimestamp();
         int backoffMs = 1;

@@ -84,6 +84,7 @@ public sealed class InitCommandTests
         await repository.MeshAsync("init", "--without", "my \"team\"/TASKS *.md", "--file", "facts=QUEUE.md");
         Assert.Equal("unspecified", AttributeOf(repository, "my \"team\"/TASKS 1.md"));
         Assert.Equal("mesh-facts", AttributeOf(repository, "QUEUE.md"));
+        Assert.Contains("--without GONE.md: there is no such pattern", (await repository.MeshAsync("init", "--without", "GONE.md")).Out, StringComparison.Ordinal);
         await repository.MeshAsync("init", "--undo");
         Assert.Equal("", repository.Git("status", "--porcelain"));
     }

@@ -109,7 +109,7 @@ public sealed class StateVerbTests
         Assert.Equal("gone", gone.Json().GetProperty("error").GetProperty("code").GetString());
     }
 
-    /// <summary>Each process reads, appends and saves for itself, eight times: the saves overlap as they like.</summary>
+    /// <summary>Each process reads, appends and saves for itself, eight times: the saves overlap as they like. On a machine with much else to do one may find the lock held, and tries again.</summary>
     [Fact]
     public async Task Four_processes_that_save_at_the_same_time_lose_and_double_nothing()
     {
@@ -122,8 +122,10 @@ public sealed class StateVerbTests
             {
                 string read = folder.Write($"read.{worker}", File.ReadAllText(log));
                 string made = folder.Write($"new.{worker}", File.ReadAllText(read) + $"2026-01-02T00:00:0{save}Z worker {worker}\n");
-                (int exit, _, string error) = TestRepository.Mesh(folder.FullName, "state", "save", "LOG.md", "--base", read, "--from", made);
-                Assert.True(exit == 0, error);
+                (int Exit, string Out, string Error) saved = default;
+                for (int attempt = 0; attempt == 0 || (attempt < 5 && saved.Error.Contains("others held its lock", StringComparison.Ordinal)); attempt++)
+                    saved = TestRepository.Mesh(folder.FullName, "state", "save", "LOG.md", "--base", read, "--from", made);
+                Assert.True(saved.Exit == 0, saved.Error);
             }
         })));
         string[] lines = File.ReadAllLines(log);

@@ -7,7 +7,7 @@ public sealed class CrdtMutantTests
 {
     private const string Eventual = "src/Mesh30K.Consistency/Eventual/";
     private const string Time = "src/Mesh30K.Consistency/Time/";
-    private const long Cases = 5_000;
+    private const long Cases = 2_000;
 
     private static readonly Lazy<MutantBuild> Build = new(() => new MutantBuild(
         ["src/Mesh30K.Consistency/Time", "src/Mesh30K.Consistency/Eventual", "src/Mesh30K.Simulation/Laws"], "Mesh30K.Consistency", "Mesh30K.Simulation"));
