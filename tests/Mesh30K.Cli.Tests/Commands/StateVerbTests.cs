@@ -122,7 +122,7 @@ public sealed class StateVerbTests
             {
                 string read = folder.Write($"read.{worker}", File.ReadAllText(log));
                 string made = folder.Write($"new.{worker}", File.ReadAllText(read) + $"2026-01-02T00:00:0{save}Z worker {worker}\n");
-                (int Exit, string Out, string Error) saved = default;
+                (int Exit, string Out, string Error) saved = (-1, "", "");
                 for (int attempt = 0; attempt == 0 || (attempt < 5 && saved.Error.Contains("others held its lock", StringComparison.Ordinal)); attempt++)
                     saved = TestRepository.Mesh(folder.FullName, "state", "save", "LOG.md", "--base", read, "--from", made);
                 Assert.True(saved.Exit == 0, saved.Error);
