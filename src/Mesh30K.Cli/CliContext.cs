@@ -13,6 +13,12 @@ public sealed record CliContext
     /// <summary>Progress, logs and errors go here.</summary>
     public required TextWriter Error { get; init; }
 
+    /// <summary>Opens stdin, for verbs that read a document from it.</summary>
+    public Func<Stream> OpenIn { get; init; } = static () => Stream.Null;
+
+    /// <summary>Opens stdout for bytes that have to stay as they are whatever the terminal's encoding is; null: they go to <see cref="Out"/> as text.</summary>
+    public Func<Stream>? OpenOut { get; init; }
+
     public bool OutIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
@@ -36,6 +42,8 @@ public sealed record CliContext
         {
             Out = Console.Out,
             Error = Console.Error,
+            OpenIn = Console.OpenStandardInput,
+            OpenOut = Console.OpenStandardOutput,
             OutIsTerminal = outIsTerminal,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             WidthColumns = outIsTerminal && Console.WindowWidth > 0 ? Console.WindowWidth : WidthWithoutTerminalColumns,

@@ -61,6 +61,7 @@ public sealed class MeshCommandLine
         new DoctorCommand(),
         new SimulateCommand(),
         new BenchCommand(),
+        new StateCommand(),
         new CompletionCommand(),
     ];
 

@@ -61,17 +61,45 @@ public sealed class CliOutput
     public void Result<T>(T value, Action<IAnsiConsole> render)
         where T : notnull
     {
+        Write(() =>
+        {
+            if (Json) _context.Out.WriteLine(JsonOf(value));
+            else render(_human.Value);
+        });
+    }
+
+    private void Write(Action write)
+    {
         if (ResultGiven) throw new InvalidOperationException("a verb gives one result");
         ResultGiven = true;
         try
         {
-            if (Json) _context.Out.WriteLine(JsonOf(value));
-            else render(_human.Value);
+            write();
         }
         catch (Exception full) when (full is IOException or UnauthorizedAccessException)
         {
             throw new CliException(new CliError(ExitCode.Usage, "output_failed", $"cannot write the result to stdout: {full.Message}", "Is the disk full, or stdout closed?"));
         }
+    }
+
+    /// <summary>Like <see cref="Result{T}"/>, for people as UTF-8 bytes that are written as they are.</summary>
+    public void ResultBytes<T>(T value, byte[] utf8)
+        where T : notnull
+    {
+        if (Json) Result(value, static _ => { });
+        else Write(() => WriteBytes(utf8));
+    }
+
+    private void WriteBytes(byte[] utf8)
+    {
+        if (_context.OpenOut is not { } open)
+        {
+            _context.Out.Write(System.Text.Encoding.UTF8.GetString(utf8));
+            return;
+        }
+        _context.Out.Flush();
+        using Stream raw = open();
+        raw.Write(utf8);
     }
 
     private static string JsonOf<T>(T value)
@@ -86,7 +114,7 @@ public sealed class CliOutput
         where T : notnull
     {
         if (Json) Result(value, static _ => { });
-        else Result(value, _ => _context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
+        else Write(() => _context.Out.Write(text.EndsWith('\n') ? text : text + "\n"));
     }
 
     /// <summary>One line on stderr; nothing where stderr takes nothing.</summary>

@@ -3,13 +3,42 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Node.Runtime;
 
-/// <summary>Whole small files, private to their owner (mode 0600), that a reader sees complete or not at all. Thread-safe.</summary>
-internal static class AtomicFile
+/// <summary>Whole files that a reader sees complete or not at all, durable when a call has returned. Thread-safe.</summary>
+public static class AtomicFile
 {
     internal const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>
-    /// Writes beside the target, syncs, then renames. With <paramref name="replace"/> false an existing target wins and the result is false.
+    /// Replaces a file, or makes it: written beside it, synced, renamed over it. A file keeps its mode; its owner becomes the writer. Several writers at
+    /// once need a lock of their own, and with it may name the file beside it, so that a crash leaves at most one behind. A link is replaced, not
+    /// followed. Errors: <see cref="IOException"/>, <see cref="UnauthorizedAccessException"/>.
+    /// </summary>
+    public static void Replace(string path, ReadOnlySpan<byte> content, string? beside = null)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string temporary = beside ?? TemporaryFor(folder, path);
+        if (beside is not null) File.Delete(beside);
+        try
+        {
+            using (var file = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0 }))
+            {
+                if (!OperatingSystem.IsWindows() && File.Exists(path)) File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(path));
+                file.Write(content);
+                Sync(file.SafeFileHandle);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+            SyncFolder(folder);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// A small file that is private to its owner (mode 0600). Writes beside the target, syncs, then renames. With <paramref name="replace"/> false an existing target wins and the result is false.
     /// The folder is made when missing (mode 0700). Errors: <see cref="IOException"/>, <see cref="UnauthorizedAccessException"/>.
     /// </summary>
     internal static bool Write(string path, ReadOnlySpan<byte> content, bool replace)
@@ -17,7 +46,7 @@ internal static class AtomicFile
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
         else Directory.CreateDirectory(folder, OwnerOnly | UnixFileMode.UserExecute);
-        string temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}");
+        string temporary = TemporaryFor(folder, path);
         try
         {
             var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0 };
@@ -42,6 +71,8 @@ internal static class AtomicFile
             File.Delete(temporary);
         }
     }
+
+    private static string TemporaryFor(string folder, string path) => Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}");
 
     /// <summary>By libc: .NET on Linux hides the errors of fsync.</summary>
     private static void Sync(SafeFileHandle file)
