@@ -57,22 +57,22 @@ public sealed record WriteVerdict(WriteKind Kind)
 ///
 /// The same bytes can come from a stale writer and from one who means it: N may take away just what L added last, or go back to an older version. Then
 /// time decides: while L is younger than the grace period it is taken as stale, afterwards as meant. Where a write has something of its own beside
-/// that, keeping wins: a line too many can be taken out again, a lost one is gone. Asking the writer is refused: it is gone by then, or an agent that
-/// does not know what it overwrote.
+/// that, keeping wins: a line too many can be taken out again, a lost one is gone. Whoever insists, and writes the same once more after the grace period,
+/// has it. Asking the writer is refused: it is gone by then, or an agent that does not know what it overwrote.
 /// </summary>
 public static class StaleWrite
 {
-    /// <summary>Added, or changed: what writers do.</summary>
-    private const long OwnCost = 1L << 32;
+    /// <summary>Added, or changed: what writers do; and what both sides did, by chance.</summary>
+    private const long OwnCost = 1;
 
-    /// <summary>Taken away.</summary>
-    private const long RemovedCost = 3 * OwnCost;
+    /// <summary>Changed, where the last version has the value of the base: such a change goes back from what others made of it.</summary>
+    private const long UndoneCost = 2 * OwnCost;
+
+    /// <summary>Taken away, though the last version has it: what both sides took away is no loss.</summary>
+    private const long RemovedCost = 4 * OwnCost;
 
     /// <summary>Has what others added after the base, though it had not read it.</summary>
-    private const long ForeseenCost = 4 * OwnCost;
-
-    /// <summary>A line that is no element. It decides only where elements do not: an editor may change the spacing of all of them.</summary>
-    private const long LineCost = 1;
+    private const long ForeseenCost = 3 * OwnCost;
 
     /// <summary>Judges what is in the file now.</summary>
     /// <param name="history">What was seen before; has at least one version.</param>
@@ -88,25 +88,29 @@ public static class StaleWrite
         if (Flaw(history, content, options) is { } flaw) return new WriteVerdict(WriteKind.Unreadable) { Failure = flaw };
         bool young = now - last.SeenAt < grace;
 
-        // What was judged stale stays stale as long as its merge is the last version: also when a crash came between the record and the file.
-        if (history.Versions.Count > 1 && history.Versions[^2] is { Origin: VersionOrigin.Stale } before && before.Content.Span.SequenceEqual(content))
-            return Merge(history, before, content, false, options);
-
         Dictionary<string, string> written = VersionHistory.PartsOf(history.Type, content);
-        bool keepsLast = Keeps(written, history.LastParts, values: true);
-        (int nearest, int older, bool tie) = FindBase(history, written);
+        (int nearest, int older, bool tie, bool hasOwn) = FindBase(history, written);
         if (nearest == history.Versions.Count - 1)
         {
             WriteVerdict ordinary = new(WriteKind.Ordinary) { Base = last.Number, TakesAway = !Keeps(written, history.LastParts, values: false) };
-            // Both explain it equally well, as when two change one value. A merge that changes nothing settles most of these.
-            return tie && !keepsLast && young && Merge(history, history.Versions[older], content, true, options) is { Kind: not WriteKind.Ordinary } stale ? stale : ordinary;
+            if (!tie || !young || Keeps(written, history.LastParts, values: true)) return ordinary;
+            // Both explain it equally well, as when two change one value. A merge that brings nothing back settles most of these.
+            WriteVerdict stale = Merge(history, history.Versions[older], content, true, options);
+            return stale.Kind == WriteKind.Ordinary ? ordinary : stale with { TakesAway = ordinary.TakesAway };
         }
         SeenVersion start = history.Versions[nearest];
         Dictionary<string, string> startParts = VersionHistory.PartsOf(history.Type, start.Content.Span);
-        bool rollback = Keeps(startParts, written, values: true) || Keeps(history.LastParts, written, values: true);
-        if (rollback && !young) return new WriteVerdict(WriteKind.Ordinary) { Base = last.Number, IsRollback = true, TakesAway = true };
-        return Merge(history, start, content, rollback, options) with { TakesAway = !Keeps(written, startParts, values: false) };
+        bool rollback = !hasOwn || OnlyTakesAway(written, history.LastParts, startParts);
+        if (!rollback || young) return Merge(history, start, content, rollback, options) with { TakesAway = !Keeps(written, startParts, values: false) };
+        return new WriteVerdict(WriteKind.Ordinary)
+        {
+            Base = last.Number, IsRollback = true, TakesAway = true, Overwritten = Missing(history.Type, last.Content.Span, content),
+        };
     }
+
+    /// <summary>Whether a write has nothing that the last version has not, and something of it that its likeliest base had not.</summary>
+    private static bool OnlyTakesAway(Dictionary<string, string> written, Dictionary<string, string> last, Dictionary<string, string> start) =>
+        Keeps(last, written, values: true) && written.Keys.Any(k => VersionHistory.IsElement(k) && !start.ContainsKey(k));
 
     /// <summary>An empty file is what a writer leaves who opened it and has not written yet.</summary>
     private static DocumentFailure? Flaw(VersionHistory history, byte[] content, MergeOptions options)
@@ -123,7 +127,8 @@ public static class StaleWrite
         IReadOnlyList<DocumentElement> overwritten = Missing(history.Type, last.Content.Span, content);
         if (merge.Content is not { } merged)
             return new WriteVerdict(WriteKind.Unmergeable) { Base = start.Number, IsRollback = rollback, Failure = merge.Failure, Overwritten = overwritten };
-        if (merged.AsSpan().SequenceEqual(content)) return new WriteVerdict(WriteKind.Ordinary) { Base = last.Number, IsRollback = rollback };
+        if (IsSame(VersionHistory.PartsOf(history.Type, merged), VersionHistory.PartsOf(history.Type, content)))
+            return new WriteVerdict(WriteKind.Ordinary) { Base = last.Number, IsRollback = rollback };
         return new WriteVerdict(WriteKind.Stale)
         {
             Base = start.Number,
@@ -133,6 +138,9 @@ public static class StaleWrite
             Restored = Missing(history.Type, merged, content),
         };
     }
+
+    private static bool IsSame(Dictionary<string, string> parts, Dictionary<string, string> others) =>
+        parts.Count == others.Count && parts.All(p => others.TryGetValue(p.Key, out string? value) && value == p.Value);
 
     private static List<DocumentElement> Missing(DocumentType type, ReadOnlySpan<byte> of, ReadOnlySpan<byte> among)
     {
@@ -152,49 +160,89 @@ public static class StaleWrite
     }
 
     /// <summary>
-    /// The newest version at the least cost, the newest at the least cost among those before the last, and whether that one costs as little as the last.
-    /// Walks back from the last version; each step costs what changed in it.
+    /// The version that is the likeliest base, the likeliest among those before the last, and whether that one is as likely as the last; the newest of
+    /// several. Lines decide between versions that have the elements of the last one: where elements differ too, an editor may have changed the
+    /// spacing of all lines. Walks back from the last version; each step costs what changed in it.
     /// </summary>
-    private static (int Nearest, int Older, bool Tie) FindBase(VersionHistory history, Dictionary<string, string> written)
+    private static (int Nearest, int Older, bool Tie, bool HasOwn) FindBase(VersionHistory history, Dictionary<string, string> written)
     {
-        Dictionary<string, string> last = history.LastParts;
-        Dictionary<string, string> parts = new(last, StringComparer.Ordinal);
-        long cost = 0;
-        foreach ((string key, string value) in parts) cost += Cost(key, value, written.GetValueOrDefault(key), inLast: true);
-        foreach ((string key, string value) in written)
+        Walk walk = new(history.LastParts, written);
+        Likeliest older = new(-1, long.MaxValue, long.MaxValue);
+        bool sameElements = true;
+        int newest = history.Versions.Count - 1;
+        Likeliest last = new(newest, walk.ElementCost, walk.LineCost);
+        for (int i = newest - 1; i >= 0; i--)
         {
-            if (!parts.ContainsKey(key)) cost += Cost(key, null, value, inLast: false);
+            sameElements &= !history.BackFrom(i).Any(p => VersionHistory.IsElement(p.Key));
+            walk.Step(history.BackFrom(i));
+            // A stale version did not come of the one before it, nor a merge: what lived between came of their bases.
+            long least = walk.ElementCost;
+            foreach (IReadOnlyList<KeyValuePair<string, string?>> next in history.OffspringOf(i)) least = Math.Min(least, walk.ElementCost - walk.MayHaveRead(next));
+            Likeliest here = new(i, least, sameElements ? walk.LineCost : long.MaxValue);
+            if (here.IsBetterThan(older)) older = here;
         }
-        long costOfLast = cost;
-        long least = long.MaxValue;
-        int older = -1;
-        for (int i = history.Versions.Count - 2; i >= 0; i--)
-        {
-            long mayHaveRead = 0;
-            foreach ((string key, string? value) in history.BackFrom(i))
-            {
-                string? after = parts.GetValueOrDefault(key);
-                string? own = written.GetValueOrDefault(key);
-                bool inLast = last.ContainsKey(key);
-                long here = Cost(key, value, own, inLast);
-                cost += here - Cost(key, after, own, inLast);
-                if (own == after) mayHaveRead += here;
-                if (value is null) parts.Remove(key);
-                else parts[key] = value;
-            }
-            if (cost - mayHaveRead >= least) continue;
-            least = cost - mayHaveRead;
-            older = i;
-        }
-        return (least < costOfLast ? older : history.Versions.Count - 1, older, least == costOfLast);
+        return (older.IsBetterThan(last) ? older.Version : newest, older.Version, older.Elements == last.Elements, older is not { Elements: 0, Lines: 0 or long.MaxValue });
     }
 
-    /// <summary>What it costs that a base has one value and the write another; null where it has none.</summary>
-    private static long Cost(string key, string? start, string? written, bool inLast)
+    private readonly record struct Likeliest(int Version, long Elements, long Lines)
     {
-        if (start == written) return 0;
-        if (!VersionHistory.IsElement(key)) return LineCost;
-        if (written is null) return RemovedCost;
-        return start is null && inLast ? ForeseenCost : OwnCost;
+        public bool IsBetterThan(Likeliest other) => Elements != other.Elements ? Elements < other.Elements : Lines < other.Lines;
+    }
+
+    /// <summary>What it would have taken to come from one version to the write, for each version from the last one back.</summary>
+    private sealed class Walk
+    {
+        private readonly Dictionary<string, string> _last;
+        private readonly Dictionary<string, string> _parts;
+        private readonly Dictionary<string, string> _written;
+
+        public Walk(Dictionary<string, string> last, Dictionary<string, string> written)
+        {
+            _last = last;
+            _parts = new(last, StringComparer.Ordinal);
+            _written = written;
+            foreach ((string key, string value) in last) Count(key, value, +1);
+            foreach (string key in written.Keys)
+            {
+                if (!last.ContainsKey(key)) Count(key, null, +1);
+            }
+        }
+
+        public long ElementCost { get; private set; }
+
+        public long LineCost { get; private set; }
+
+        public void Step(IReadOnlyList<KeyValuePair<string, string?>> back)
+        {
+            foreach ((string key, string? value) in back)
+            {
+                Count(key, _parts.GetValueOrDefault(key), -1);
+                Count(key, value, +1);
+                if (value is null) _parts.Remove(key);
+                else _parts[key] = value;
+            }
+        }
+
+        /// <summary>How much less it takes from a version that lived between this one and one that came of it, at best.</summary>
+        public long MayHaveRead(IReadOnlyList<KeyValuePair<string, string?>> next) => next
+            .Where(p => VersionHistory.IsElement(p.Key) && _written.GetValueOrDefault(p.Key) == p.Value)
+            .Sum(p => Cost(_parts.GetValueOrDefault(p.Key), p.Value, _last.GetValueOrDefault(p.Key)));
+
+        private void Count(string key, string? value, int sign)
+        {
+            string? written = _written.GetValueOrDefault(key);
+            if (VersionHistory.IsElement(key)) ElementCost += sign * Cost(value, written, _last.GetValueOrDefault(key));
+            else if (value != written) LineCost += sign;
+        }
+
+        /// <summary>What it costs that a base has one value and the write another; null where it has none.</summary>
+        private static long Cost(string? start, string? written, string? last)
+        {
+            if (start == written) return 0;
+            if (last is null) return OwnCost;
+            if (written is null) return RemovedCost;
+            if (start is null) return ForeseenCost;
+            return start == last ? UndoneCost : OwnCost;
+        }
     }
 }

@@ -13,9 +13,6 @@ public enum VersionOrigin
     /// <summary>Somebody wrote it from a base that others had changed meanwhile; the version after it is the merge. Never the last one.</summary>
     Stale,
 
-    /// <summary>As <see cref="Stale"/>, with nothing of its own: it only took away. Written again later, it may be meant.</summary>
-    Rollback,
-
     /// <summary>The watcher merged it.</summary>
     Merged,
 }
@@ -23,7 +20,8 @@ public enum VersionOrigin
 /// <summary>One version of a document.</summary>
 /// <param name="Number">From 1, without gaps, never used again.</param>
 /// <param name="SeenAt">When it was first seen; of a merge that only restored the version before, when that one was.</param>
-public sealed record SeenVersion(long Number, ReadOnlyMemory<byte> Content, Instant SeenAt, VersionOrigin Origin);
+/// <param name="Base">Number of the version that it came of: of a stale one that which its writer had read, else the one before; 0 for none.</param>
+public sealed record SeenVersion(long Number, ReadOnlyMemory<byte> Content, Instant SeenAt, VersionOrigin Origin, long Base);
 
 /// <summary>How much history is kept. Overflow: the oldest versions leave first; the last version always stays.</summary>
 public sealed record HistoryOptions
@@ -46,6 +44,9 @@ public sealed class VersionHistory(DocumentType type, HistoryOptions options)
     /// <summary>At i: what turns the elements of version i + 1 into those of version i; null for what it has not.</summary>
     private readonly List<IReadOnlyList<KeyValuePair<string, string?>>> _back = [];
 
+    /// <summary>By the number of a version: for each written one that came of it, what turns the elements of the former into those of the latter.</summary>
+    private readonly Dictionary<long, List<IReadOnlyList<KeyValuePair<string, string?>>>> _offspring = [];
+
     public DocumentType Type { get; } = type;
 
     public IReadOnlyList<SeenVersion> Versions => _versions;
@@ -60,30 +61,42 @@ public sealed class VersionHistory(DocumentType type, HistoryOptions options)
 
     internal IReadOnlyList<KeyValuePair<string, string?>> BackFrom(int version) => _back[version];
 
+    internal IReadOnlyList<IReadOnlyList<KeyValuePair<string, string?>>> OffspringOf(int version) => _offspring.GetValueOrDefault(_versions[version].Number) ?? [];
+
     /// <summary>Adds a version. Its content is sound: <see cref="DocumentMerge.Check"/> found nothing.</summary>
     public void Add(SeenVersion version)
     {
         Invariant.Check(Last is not { } last || version.Number == last.Number + 1);
         Dictionary<string, string> parts = PartsOf(Type, version.Content.Span);
         if (_versions.Count > 0) _back.Add(Difference(parts, LastParts));
+        if (version.Origin != VersionOrigin.Merged && _versions.Find(v => v.Number == version.Base) is { } start)
+        {
+            Dictionary<string, string> startParts = start == Last ? LastParts : PartsOf(Type, start.Content.Span);
+            if (!_offspring.TryGetValue(start.Number, out List<IReadOnlyList<KeyValuePair<string, string?>>>? offspring)) _offspring.Add(start.Number, offspring = []);
+            offspring.Add(Difference(startParts, parts));
+        }
         LastParts = parts;
         _versions.Add(version);
         Bytes += version.Content.Length;
         int leave = 0;
-        while (leave < _versions.Count - 1 && (_versions.Count - leave > options.VersionsMax || Bytes > options.BytesMax)) Bytes -= _versions[leave++].Content.Length;
+        while (leave < _versions.Count - 1 && (_versions.Count - leave > options.VersionsMax || Bytes > options.BytesMax))
+        {
+            _offspring.Remove(_versions[leave].Number);
+            Bytes -= _versions[leave++].Content.Length;
+        }
         _versions.RemoveRange(0, leave);
         _back.RemoveRange(0, Math.Min(leave, _back.Count));
     }
 
     /// <summary>
-    /// What a document consists of, by key: its elements, and its lines as well, so that a change of prose is seen too. Whether a key is an
-    /// element or a line shows in its first character.
+    /// What a document consists of, by key: its elements, and its lines without their spacing as well, so that a change of prose is seen too. Whether
+    /// a key is an element or a line shows in its first character.
     /// </summary>
     internal static Dictionary<string, string> PartsOf(DocumentType type, ReadOnlySpan<byte> content)
     {
         Dictionary<string, string> parts = new(StringComparer.Ordinal);
         foreach (DocumentElement element in DocumentMerge.Elements(type, content)) parts["e" + element.Key] = element.Value;
-        foreach (string line in Encoding.UTF8.GetString(content).Split('\n')) parts["l" + line] = "";
+        foreach (string line in Encoding.UTF8.GetString(content).Split('\n')) parts["l" + string.Concat(line.Where(c => !char.IsWhiteSpace(c)))] = "";
         return parts;
     }
 

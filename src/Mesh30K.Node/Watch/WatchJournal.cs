@@ -14,7 +14,7 @@ namespace Mesh30K.Node.Watch;
 internal sealed class WatchJournal : IJournalReader, IDisposable
 {
     private const byte VersionKind = 1;
-    private const int HeadBytes = 8 + 8 + 1 + 2;
+    private const int HeadBytes = 8 + 8 + 8 + 1 + 2;
     private const long CompactAboveBytes = 4L << 20;
 
     private readonly JournalFolder _journal;
@@ -78,14 +78,15 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
         if (record.Kind != VersionKind || record.Payload.Length < HeadBytes)
             throw new JournalException("damaged", $"record {record.Sequence} of the watch history is none; move the folder away to start a new history");
         ReadOnlySpan<byte> bytes = record.Payload.Span;
-        int keyBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes[17..]);
+        int keyBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes[25..]);
         string key = Encoding.UTF8.GetString(bytes.Slice(HeadBytes, keyBytes));
         if (!_histories.TryGetValue(key, out VersionHistory? history)) _histories.Add(key, history = new VersionHistory(TypeOf(key), _options));
         history.Add(new SeenVersion(
             BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
             bytes[(HeadBytes + keyBytes)..].ToArray(),
             new Instant(BinaryPrimitives.ReadInt64LittleEndian(bytes)),
-            (VersionOrigin)bytes[16]));
+            (VersionOrigin)bytes[24],
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[16..])));
     }
 
     public void Dispose() => _journal.Dispose();
@@ -101,8 +102,9 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
         byte[] record = new byte[HeadBytes + keyBytes + version.Content.Length];
         BinaryPrimitives.WriteInt64LittleEndian(record, version.SeenAt.Ticks);
         BinaryPrimitives.WriteInt64LittleEndian(record.AsSpan(8), version.Number);
-        record[16] = (byte)version.Origin;
-        BinaryPrimitives.WriteUInt16LittleEndian(record.AsSpan(17), checked((ushort)keyBytes));
+        BinaryPrimitives.WriteInt64LittleEndian(record.AsSpan(16), version.Base);
+        record[24] = (byte)version.Origin;
+        BinaryPrimitives.WriteUInt16LittleEndian(record.AsSpan(25), checked((ushort)keyBytes));
         Encoding.UTF8.GetBytes(key, record.AsSpan(HeadBytes));
         version.Content.Span.CopyTo(record.AsSpan(HeadBytes + keyBytes));
         return record;

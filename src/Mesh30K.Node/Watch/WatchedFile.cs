@@ -22,6 +22,7 @@ internal sealed class WatchedFile
     private byte[]? _pending;
     private int _pendingPolls;
     private string? _told;
+    private bool _resumed;
 
     public WatchedFile(WatchTarget target, WatchOptions options, WatchJournal journal, Action<WatchEvent> tell)
     {
@@ -102,6 +103,14 @@ internal sealed class WatchedFile
             if (!content.AsSpan().StartsWith(before)) Take(before, now, confirmed: true);
             _pending = null;
         }
+        if (!_resumed && _history is { Versions.Count: > 1, Last.Origin: VersionOrigin.Merged } && content.AsSpan().SequenceEqual(_history.Versions[^2].Content.Span))
+        {
+            // An earlier watcher recorded this merge and ended before it was in place.
+            _resumed = true;
+            PutInPlace(content, now);
+            return;
+        }
+        _resumed = true;
         bool settled = Take(content, now, confirmed: _pending is not null || _pendingPolls >= _options.PatiencePolls);
         if (settled) PutInPlace(content, now);
     }
@@ -114,7 +123,7 @@ internal sealed class WatchedFile
             return;
         }
         Settled();
-        Record(now, (content, VersionOrigin.Written));
+        Record(now, 0, (content, VersionOrigin.Written));
         _tell(new WatchEvent(now.ToDateTimeOffset(), _target.Name, WatchEventKind.Found, Version));
     }
 
@@ -137,17 +146,17 @@ internal sealed class WatchedFile
         switch (verdict.Kind)
         {
             case WriteKind.Ordinary:
-                Record(now, (content, VersionOrigin.Written));
+                Record(now, verdict.Base, (content, VersionOrigin.Written));
                 Ordinary++;
                 if (verdict.IsRollback) _tell(WatchEvent.Of(now, _target.Name, WatchEventKind.TakenAway, Version, verdict));
                 break;
             case WriteKind.Stale:
-                Record(now, (content, verdict.IsRollback ? VersionOrigin.Rollback : VersionOrigin.Stale), (verdict.Merged!, VersionOrigin.Merged));
+                Record(now, verdict.Base, (content, VersionOrigin.Stale), (verdict.Merged!, VersionOrigin.Merged));
                 Merges++;
                 _tell(WatchEvent.Of(now, _target.Name, WatchEventKind.Merged, Version, verdict));
                 break;
             case WriteKind.Unmergeable:
-                Record(now, (content, VersionOrigin.Written));
+                Record(now, verdict.Base, (content, VersionOrigin.Written));
                 _tell(WatchEvent.Of(now, _target.Name, WatchEventKind.Unmergeable, Version, verdict));
                 break;
         }
@@ -175,14 +184,15 @@ internal sealed class WatchedFile
         }
     }
 
-    private void Record(Instant now, params (byte[] Content, VersionOrigin Origin)[] made)
+    private void Record(Instant now, long start, params (byte[] Content, VersionOrigin Origin)[] made)
     {
         SeenVersion? last = _history.Last;
         List<SeenVersion> versions = [];
         foreach ((byte[] content, VersionOrigin origin) in made)
         {
             bool restoresLast = origin == VersionOrigin.Merged && content.AsSpan().SequenceEqual(last!.Content.Span);
-            versions.Add(new SeenVersion(Version + versions.Count + 1, content, restoresLast ? last!.SeenAt : now, origin));
+            versions.Add(new SeenVersion(Version + versions.Count + 1, content, restoresLast ? last!.SeenAt : now, origin, start));
+            start = versions[^1].Number;
         }
         _journal.Add(_target, versions);
     }
