@@ -61,6 +61,7 @@ public sealed class MeshCommandLine
         new DoctorCommand(),
         new SimulateCommand(),
         new BenchCommand(),
+        new InitCommand(),
         new StateCommand(),
         new CompletionCommand(),
     ];

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Mesh30K.Cli.Commands;
 
@@ -8,7 +9,10 @@ internal sealed record CommandLineRun(ExitCode Exit, string Out, string Error)
 {
     public static Task<CommandLineRun> OfAsync(params string[] args) => WithAsync(MeshCommandLine.Verbs(), Path.GetTempPath(), CancellationToken.None, args);
 
-    public static async Task<CommandLineRun> WithAsync(IReadOnlyList<VerbCommand> verbs, string folder, CancellationToken stop, params string[] args)
+    public static Task<CommandLineRun> WithAsync(IReadOnlyList<VerbCommand> verbs, string folder, CancellationToken stop, params string[] args) =>
+        WithAsync(verbs, folder, stop, args, stdin: "");
+
+    public static async Task<CommandLineRun> WithAsync(IReadOnlyList<VerbCommand> verbs, string folder, CancellationToken stop, string[] args, string stdin)
     {
         using StringWriter output = new();
         using StringWriter error = new();
@@ -16,6 +20,7 @@ internal sealed record CommandLineRun(ExitCode Exit, string Out, string Error)
         {
             Out = output,
             Error = error,
+            OpenIn = () => new MemoryStream(Encoding.UTF8.GetBytes(stdin)),
             Environment = _ => null,
             WorkingDirectory = folder,
             StopGrace = TimeSpan.FromMilliseconds(50),

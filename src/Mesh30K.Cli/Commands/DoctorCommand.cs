@@ -18,7 +18,7 @@ public sealed class DoctorCommand : VerbCommand
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh doctor", "mesh doctor --fleet fleet.yaml", "mesh doctor --json"];
 
-    public override Task<ExitCode> RunAsync(VerbRun run)
+    public override async Task<ExitCode> RunAsync(VerbRun run)
     {
         NodeSettings node = Load(run, out Finding? fleetFinding);
         List<Finding> findings =
@@ -34,9 +34,10 @@ public sealed class DoctorCommand : VerbCommand
             MachineChecks.LibCrypto(),
         ];
         if (fleetFinding is not null) findings.Add(fleetFinding);
+        if (await RepositoryChecks.MergeDriverAsync(run.Context.WorkingDirectory, run.Stop).ConfigureAwait(false) is { } driver) findings.Add(driver);
         bool healthy = findings.TrueForAll(f => f.Status != FindingStatus.Fail);
         run.Output.Result(new DoctorResult(healthy, findings), console => Render(console, findings));
-        return Task.FromResult(healthy ? ExitCode.Ok : ExitCode.NotAchieved);
+        return healthy ? ExitCode.Ok : ExitCode.NotAchieved;
     }
 
     private NodeSettings Load(VerbRun run, out Finding? finding)

@@ -107,7 +107,7 @@ public sealed class StateMergeCommand : VerbCommand
     {
         try
         {
-            AtomicFile.Replace(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path, content);
+            AtomicFile.Replace(AtomicFile.TargetOf(path), content);
         }
         catch (Exception denied) when (denied is IOException or UnauthorizedAccessException)
         {

@@ -90,6 +90,20 @@ internal static class DocumentFiles
         return new CliError(ExitCode.NotAchieved, failure.Code, $"{place}: {failure.Message}", failure.Hint);
     }
 
+    /// <summary>Why a file is no sound document, in one line; null when it is one.</summary>
+    public static string? WhyNot(string absolute, string name, DocumentType type, MergeOptions options)
+    {
+        try
+        {
+            if (new FileInfo(absolute).Length > SharedDocument.BytesMax) return $"{name} has more than {SharedDocument.BytesMax} bytes";
+            return DocumentMerge.Check(type, File.ReadAllBytes(absolute), options) is { } wrong ? Explain(wrong, name, side: null).Message : null;
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            return $"{name} cannot be read: {unreadable.Message}";
+        }
+    }
+
     private static CliException TooLarge(string name, long bytes) =>
         new(new CliError(ExitCode.Usage, "too_large", $"{name} has {bytes} bytes or more; a document has at most {SharedDocument.BytesMax}", "Split it, or move old entries to another file."));
 }

@@ -8,10 +8,17 @@ public static class AtomicFile
 {
     internal const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    /// <summary>Where a path leads when it is a link, also to a file that does not exist yet; else the path itself, in full.</summary>
+    public static string TargetOf(string path)
+    {
+        FileInfo file = new(path);
+        return file.LinkTarget is null ? file.FullName : file.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
+    }
+
     /// <summary>
     /// Replaces a file, or makes it: written beside it, synced, renamed over it. A file keeps its mode; its owner becomes the writer. Several writers at
     /// once need a lock of their own, and with it may name the file beside it, so that a crash leaves at most one behind. A link is replaced, not
-    /// followed. Errors: <see cref="IOException"/>, <see cref="UnauthorizedAccessException"/>.
+    /// followed: <see cref="TargetOf"/>. Errors: <see cref="IOException"/>, <see cref="UnauthorizedAccessException"/>.
     /// </summary>
     public static void Replace(string path, ReadOnlySpan<byte> content, string? beside = null)
     {

@@ -155,8 +155,7 @@ public sealed class SharedDocument
 
     private static string TargetOf(string path)
     {
-        string full = Path.GetFullPath(path);
-        string target = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+        string target = AtomicFile.TargetOf(path);
         if (Directory.Exists(target)) throw new IOException($"{path} is a folder, not a file");
         return RegularFile.WhyNot(target) is { } special ? throw new IOException($"{path} is {special}, not a file") : target;
     }
