@@ -100,6 +100,18 @@ public sealed class VectorClock : IEquatable<VectorClock>
         return (int)(hash ^ (hash >> 32));
     }
 
+    /// <summary>A clock of these; false unless they ascend by writer, each once, with numbers above 0.</summary>
+    public static bool TryCreate(ReadOnlySpan<Dot> dots, out VectorClock clock)
+    {
+        clock = Empty;
+        for (int i = 0; i < dots.Length; i++)
+        {
+            if (dots[i].Number <= 0 || (i > 0 && dots[i - 1].Writer >= dots[i].Writer)) return false;
+        }
+        clock = new VectorClock(dots.ToArray());
+        return true;
+    }
+
     /// <summary><c>142@ana,12@bob</c>; empty for the empty clock.</summary>
     public override string ToString() => string.Join(',', _dots);
 

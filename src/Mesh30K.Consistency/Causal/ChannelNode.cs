@@ -1,0 +1,252 @@
+using Mesh30K.Consistency.Time;
+using Mesh30K.Protocol;
+using Mesh30K.Protocol.Identity;
+
+namespace Mesh30K.Consistency.Causal;
+
+/// <summary>How far an entry is, as the channel keeps it: one more than <see cref="EntryStatus"/>, for the retry that is not due yet.</summary>
+internal enum Phase : byte
+{
+    /// <summary>Something that it depends on is not done.</summary>
+    Waiting,
+
+    /// <summary>Its next attempt is not due.</summary>
+    Delayed,
+
+    /// <summary>In the ready heap of its agent, or of anyone.</summary>
+    Ready,
+
+    /// <summary>In the due heap with its lease.</summary>
+    Claimed,
+
+    /// <summary>Ended: done.</summary>
+    Done,
+
+    /// <summary>Ended: failed.</summary>
+    Failed,
+
+    /// <summary>Ended: cancelled.</summary>
+    Cancelled,
+}
+
+/// <summary>An entry as the channel keeps it. One object for each, about 200 bytes without its texts, because there may be a million.</summary>
+internal sealed class ChannelNode(Dot id, string text, Dot[] dependsOn, VectorClock seen)
+{
+    public Dot Id { get; } = id;
+
+    public string Text { get; } = text;
+
+    /// <summary>Ascending, each once.</summary>
+    public Dot[] DependsOn { get; } = dependsOn;
+
+    /// <summary>What its writer had seen, but for that writer's own entries before it: so entries share one clock.</summary>
+    public VectorClock Seen { get; } = seen;
+
+    public string? Agent { get; init; }
+
+    public string? Key { get; init; }
+
+    public int AttemptsMax { get; init; }
+
+    public Instant PushedAt { get; init; }
+
+    public Phase Phase { get; set; }
+
+    /// <summary>Whether its last lease expired and nobody has claimed, reopened or failed it since: the old holder may still complete it.</summary>
+    public bool Lapsed { get; set; }
+
+    public int Attempts { get; set; }
+
+    /// <summary>How many of what it depends on are not done; kept while it is open.</summary>
+    public int Unmet { get; set; }
+
+    /// <summary>How many open entries depend on it.</summary>
+    public int OpenDependents { get; set; }
+
+    public long Token { get; set; }
+
+    /// <summary>The end of the lease, or when the next attempt is due.</summary>
+    public Instant Due { get; set; }
+
+    public Instant EndedAt { get; set; }
+
+    /// <summary>The how-manieth of the channel's entries it was to end; 0 while it is open.</summary>
+    public long EndedOrder { get; set; }
+
+    public string? ClaimedBy { get; set; }
+
+    public string? Checkpoint { get; set; }
+
+    public string? Result { get; set; }
+
+    /// <summary>Its place in the ready heap, or once it has ended in the heap of those that may be retired; -1 for none.</summary>
+    public int Slot { get; set; } = -1;
+
+    /// <summary>Its place in the due heap; -1 for none.</summary>
+    public int DueSlot { get; set; } = -1;
+
+    public bool IsOpen => Phase <= Phase.Claimed;
+
+    public EntryStatus Status => Phase switch
+    {
+        Phase.Waiting or Phase.Delayed => EntryStatus.Waiting,
+        Phase.Ready => EntryStatus.Ready,
+        Phase.Claimed => EntryStatus.Claimed,
+        Phase.Done => EntryStatus.Done,
+        Phase.Failed => EntryStatus.Failed,
+        _ => EntryStatus.Cancelled,
+    };
+
+    /// <summary>
+    /// The open entries that depend on it while it is not done, and some that have ended since: those are dropped when they are the larger part,
+    /// so that an entry with many short-lived dependents does not grow. A single one is kept without a list.
+    /// </summary>
+    private object? _dependents;
+
+    public ReadOnlySpan<ChannelNode> Dependents => _dependents switch
+    {
+        null => [],
+        List<ChannelNode> many => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(many),
+        _ => System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpan(ref System.Runtime.CompilerServices.Unsafe.As<object, ChannelNode>(ref _dependents), 1),
+    };
+
+    public void AddDependent(ChannelNode node)
+    {
+        if (_dependents is List<ChannelNode> many) many.Add(node);
+        else _dependents = _dependents is ChannelNode one ? new List<ChannelNode> { one, node } : node;
+    }
+
+    /// <summary>Drops those that have ended, when they are many.</summary>
+    public void TrimDependents()
+    {
+        if (_dependents is List<ChannelNode> many && many.Count > (2 * OpenDependents) + 8) many.RemoveAll(static n => !n.IsOpen);
+    }
+
+    public void ClearDependents() => _dependents = null;
+
+    public ChannelEntry View(IReadOnlyList<Dot> blockedBy) => new()
+    {
+        Id = Id,
+        Text = Text,
+        DependsOn = DependsOn,
+        Agent = Agent,
+        Key = Key,
+        Status = Status,
+        BlockedBy = blockedBy,
+        ClaimedBy = ClaimedBy,
+        Token = Token,
+        LeaseUntil = Phase == Phase.Claimed ? Due : null,
+        RetryAt = Phase == Phase.Delayed ? Due : null,
+        Attempts = Attempts,
+        AttemptsMax = AttemptsMax,
+        Checkpoint = Checkpoint,
+        Result = Result,
+        Clock = Clock,
+        PushedAt = PushedAt,
+        EndedAt = IsOpen ? null : EndedAt,
+    };
+
+    /// <summary>What its writer had seen, with that writer's own entries before it.</summary>
+    public VectorClock Clock => Seen.With(new Dot(Id.Number - 1, Id.Writer));
+}
+
+/// <summary>What a heap of entries goes by.</summary>
+internal interface IHeapOrder
+{
+    static abstract bool Precedes(ChannelNode a, ChannelNode b);
+
+    static abstract int GetSlot(ChannelNode node);
+
+    static abstract void SetSlot(ChannelNode node, int slot);
+}
+
+/// <summary>Lowest number first, then writer.</summary>
+internal readonly struct ByNumber : IHeapOrder
+{
+    public static bool Precedes(ChannelNode a, ChannelNode b) => a.Id < b.Id;
+
+    public static int GetSlot(ChannelNode node) => node.Slot;
+
+    public static void SetSlot(ChannelNode node, int slot) => node.Slot = slot;
+}
+
+/// <summary>What is due first.</summary>
+internal readonly struct ByDue : IHeapOrder
+{
+    public static bool Precedes(ChannelNode a, ChannelNode b) => a.Due != b.Due ? a.Due < b.Due : a.Id < b.Id;
+
+    public static int GetSlot(ChannelNode node) => node.DueSlot;
+
+    public static void SetSlot(ChannelNode node, int slot) => node.DueSlot = slot;
+}
+
+/// <summary>What ended first.</summary>
+internal readonly struct ByEnd : IHeapOrder
+{
+    public static bool Precedes(ChannelNode a, ChannelNode b) => a.EndedOrder < b.EndedOrder;
+
+    public static int GetSlot(ChannelNode node) => node.Slot;
+
+    public static void SetSlot(ChannelNode node, int slot) => node.Slot = slot;
+}
+
+/// <summary>A binary heap whose entries know their places, so that any of them can be taken out: every operation is O(log n).</summary>
+internal sealed class EntryHeap<TOrder>
+    where TOrder : struct, IHeapOrder
+{
+    private readonly List<ChannelNode> _nodes = [];
+
+    public int Count => _nodes.Count;
+
+    public ChannelNode? First => _nodes.Count == 0 ? null : _nodes[0];
+
+    public void Add(ChannelNode node)
+    {
+        Invariant.Check(TOrder.GetSlot(node) < 0);
+        _nodes.Add(node);
+        Rise(node, _nodes.Count - 1);
+    }
+
+    public void Remove(ChannelNode node)
+    {
+        int at = TOrder.GetSlot(node);
+        Invariant.Check(at >= 0 && ReferenceEquals(_nodes[at], node));
+        ChannelNode last = _nodes[^1];
+        _nodes.RemoveAt(_nodes.Count - 1);
+        TOrder.SetSlot(node, -1);
+        if (ReferenceEquals(last, node)) return;
+        if (at > 0 && TOrder.Precedes(last, _nodes[(at - 1) / 2])) Rise(last, at);
+        else Sink(last, at);
+    }
+
+    private void Rise(ChannelNode node, int at)
+    {
+        while (at > 0)
+        {
+            int parent = (at - 1) / 2;
+            if (!TOrder.Precedes(node, _nodes[parent])) break;
+            Put(_nodes[parent], at);
+            at = parent;
+        }
+        Put(node, at);
+    }
+
+    private void Sink(ChannelNode node, int at)
+    {
+        while ((2 * at) + 1 < _nodes.Count)
+        {
+            int child = (2 * at) + 1;
+            if (child + 1 < _nodes.Count && TOrder.Precedes(_nodes[child + 1], _nodes[child])) child++;
+            if (!TOrder.Precedes(_nodes[child], node)) break;
+            Put(_nodes[child], at);
+            at = child;
+        }
+        Put(node, at);
+    }
+
+    private void Put(ChannelNode node, int at)
+    {
+        _nodes[at] = node;
+        TOrder.SetSlot(node, at);
+    }
+}
