@@ -77,12 +77,51 @@ public static class DocumentMerge
     /// <summary>
     /// Merges two sides that started from <paramref name="start"/>. The result does not depend on which side is ours.
     /// </summary>
-    public static MergeReport Merge(DocumentType type, ReadOnlySpan<byte> start, ReadOnlySpan<byte> ours, ReadOnlySpan<byte> theirs, MergeOptions options) =>
-        throw new InvalidOperationException("contract only");
+    public static MergeReport Merge(DocumentType type, ReadOnlySpan<byte> start, ReadOnlySpan<byte> ours, ReadOnlySpan<byte> theirs, MergeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        DocumentText? startText = DocumentText.TryRead(start, MergeSide.Base, out DocumentFailure? failure);
+        DocumentText? oursText = failure is null ? DocumentText.TryRead(ours, MergeSide.Ours, out failure) : null;
+        DocumentText? theirsText = failure is null ? DocumentText.TryRead(theirs, MergeSide.Theirs, out failure) : null;
+        if (startText is null || oursText is null || theirsText is null) return new MergeReport { Failure = failure };
+        return type switch
+        {
+            DocumentType.Queue => QueueMerge.Merge(startText, oursText, theirsText),
+            DocumentType.Heartbeats => HeartbeatMerge.Merge(startText, oursText, theirsText, options),
+            DocumentType.Facts => FactMerge.Merge(startText, oursText, theirsText, options),
+            DocumentType.Log => LogMerge.Merge(startText, oursText, theirsText),
+            _ => throw new ArgumentOutOfRangeException(nameof(type)),
+        };
+    }
 
     /// <summary>What is wrong with one document by itself; null when nothing is.</summary>
-    public static DocumentFailure? Check(DocumentType type, ReadOnlySpan<byte> content, MergeOptions options) => throw new InvalidOperationException("contract only");
+    public static DocumentFailure? Check(DocumentType type, ReadOnlySpan<byte> content, MergeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        DocumentText? text = DocumentText.TryRead(content, MergeSide.Ours, out DocumentFailure? failure);
+        if (text is null) return failure;
+        return type switch
+        {
+            DocumentType.Queue => QueueMerge.FindMalformed(QueueDocument.Parse(text), MergeSide.Ours, start: null),
+            DocumentType.Heartbeats => HeartbeatDocument.Parse(text, MergeSide.Ours, options).Failure,
+            DocumentType.Facts => FactMerge.Parse(text, options).Failure,
+            DocumentType.Log => null,
+            _ => throw new ArgumentOutOfRangeException(nameof(type)),
+        };
+    }
 
-    /// <summary>The elements of a sound document, in its order.</summary>
-    public static IReadOnlyList<DocumentElement> Elements(DocumentType type, ReadOnlySpan<byte> content) => throw new InvalidOperationException("contract only");
+    /// <summary>The elements of a sound document, in its order; none of a file that is not even text.</summary>
+    public static IReadOnlyList<DocumentElement> Elements(DocumentType type, ReadOnlySpan<byte> content)
+    {
+        DocumentText? text = DocumentText.TryRead(content, MergeSide.Ours, out _);
+        if (text is null) return [];
+        return type switch
+        {
+            DocumentType.Queue => QueueDocument.Parse(text).Elements(),
+            DocumentType.Heartbeats => HeartbeatDocument.Parse(text, MergeSide.Ours, new MergeOptions()).Elements(),
+            DocumentType.Facts => FactMerge.Parse(text, new MergeOptions()).Elements(),
+            DocumentType.Log => LogLine.Elements(text),
+            _ => throw new ArgumentOutOfRangeException(nameof(type)),
+        };
+    }
 }
