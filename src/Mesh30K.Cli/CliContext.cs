@@ -13,6 +13,12 @@ public sealed record CliContext
     /// <summary>Progress, logs and errors go here.</summary>
     public required TextWriter Error { get; init; }
 
+    /// <summary>Where an answer to a question is read. Default: nothing.</summary>
+    public TextReader In { get; init; } = TextReader.Null;
+
+    /// <summary>Whether there is somebody to ask.</summary>
+    public bool InIsTerminal { get; init; }
+
     public bool OutIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
@@ -36,6 +42,8 @@ public sealed record CliContext
         {
             Out = Console.Out,
             Error = Console.Error,
+            In = Console.In,
+            InIsTerminal = !Console.IsInputRedirected,
             OutIsTerminal = outIsTerminal,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             WidthColumns = outIsTerminal && Console.WindowWidth > 0 ? Console.WindowWidth : WidthWithoutTerminalColumns,

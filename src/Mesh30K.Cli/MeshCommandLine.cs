@@ -58,9 +58,11 @@ public sealed class MeshCommandLine
         new SectorCommand(),
         new OperationsCommand(),
         new OperationCommand(),
+        new QueueCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
         new BenchCommand(),
+        new VerifyCommand(),
         new CompletionCommand(),
     ];
 

@@ -97,7 +97,7 @@ internal sealed class ChannelEndpoints(ChannelHosts channels, CancellationToken 
         string name = NameOf(context);
         try
         {
-            ChannelHost? host = verb == "push"
+            ChannelHost? host = verb is "push" or "claim"
                 ? await channels.FindOrCreateAsync(name, request!.Writer, context.RequestAborted).ConfigureAwait(false)
                 : await channels.FindAsync(name, context.RequestAborted).ConfigureAwait(false);
             Problem? problem = host is null ? Missing(name) : await DoAsync(context, host, request!).ConfigureAwait(false);
@@ -149,12 +149,12 @@ internal sealed class ChannelEndpoints(ChannelHosts channels, CancellationToken 
         ChannelAccessException { Code: "bad_name" } wrong => Problem.BadRequest(wrong.Message, wrong.Hint) with { Code = wrong.Code },
         ChannelAccessException { Code: "writer_differs" } wrong => new Problem(409, "The channel has another writer", wrong.Message, wrong.Hint) { Code = wrong.Code },
         ChannelAccessException wrong => Problem.Unavailable(wrong.Message, wrong.Hint) with { Code = wrong.Code },
-        JournalException wrong => Problem.Unavailable($"The channel's journal cannot be used: {wrong.Message}", "See the node's log; a disk that is full or fails has to be seen to first.") with { Code = wrong.Code },
+        JournalException wrong => Problem.Unavailable($"The channel's journal cannot be used: {wrong.Message}", "See to the disk first when it is full or fails; then start the node again.") with { Code = wrong.Code },
         ObjectDisposedException => Problem.Unavailable("The node is stopping."),
         _ => null,
     };
 
-    private static Problem Missing(string name) => Problem.NotFound($"There is no channel {name}.", "GET /v1/channels lists them; the first push makes one.") with { Code = "no_channel" };
+    private static Problem Missing(string name) => Problem.NotFound($"There is no channel {name}.", "GET /v1/channels lists them; the first push or claim makes one.") with { Code = "no_channel" };
 
     private static string NameOf(HttpContext context) => context.Request.RouteValues["name"] as string ?? "";
 }
