@@ -9,6 +9,10 @@ internal static partial class LinuxNative
     internal const int ClockMonotonic = 1;
     internal const int TimerAbsolute = 1;
     internal const int Interrupted = 4;
+    internal const int WouldBlock = 11;
+    internal const int LockExclusive = 2;
+    internal const int LockDoNotWait = 4;
+    internal const int LockUnlock = 8;
     private const int SetTimerSlack = 29;
     private const uint FirstInFirstOut = 1;
     private const ulong ResetOnFork = 1;
@@ -29,6 +33,26 @@ internal static partial class LinuxNative
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int FSync(SafeHandle file);
+
+    [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
+    internal static partial int FDataSync(SafeHandle file);
+
+    /// <summary>An advisory lock of the open file, which the kernel drops when its last descriptor is closed, also by kill -9.</summary>
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    internal static partial int FLock(SafeHandle file, int operation);
+
+    /// <summary>
+    /// A file opened for reading and writing, made when missing (mode 0600), not inherited by children. Unlike .NET's own opening it takes no
+    /// lock by itself. Throws <see cref="IOException"/>.
+    /// </summary>
+    internal static SafeFileHandle OpenOrCreate(string path)
+    {
+        const int ReadWriteCreateCloseOnExec = 0x80042;
+        const uint OwnerReadWrite = 0x180;
+        int descriptor = Open(path, ReadWriteCreateCloseOnExec, OwnerReadWrite);
+        if (descriptor < 0) throw new IOException($"cannot open {path}: error {Marshal.GetLastPInvokeError()}");
+        return new SafeFileHandle(descriptor, ownsHandle: true);
+    }
 
     /// <summary>The kernel's file types (S_IFMT) that matter here.</summary>
     internal enum FileType
@@ -115,6 +139,9 @@ internal static partial class LinuxNative
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags, uint mode);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatX(int folder, string path, int flags, uint mask, [Out] byte[] status);

@@ -1,35 +1,296 @@
+using System.Diagnostics;
+using Mesh30K.Consistency.Journal;
+using Mesh30K.Protocol;
+
 namespace Mesh30K.Node.Storage;
 
 /// <summary>
 /// Group commit: many callers append, one thread writes and syncs what has gathered meanwhile, and all of them are told at once.
 /// Owns a journal that is locked and caught up, until it is disposed. Thread-safe.
 /// </summary>
+/// <remarks>
+/// While one batch is written and synced the next one fills. Once the journal has failed, every waiter and every later caller gets its
+/// <see cref="JournalException"/>; the lock between processes is given back.
+/// </remarks>
 public sealed class GroupCommit : IAsyncDisposable
 {
+    private const int SpareBytesMax = 4 << 20;
+
+    private readonly JournalFolder _journal;
+    private readonly GroupCommitOptions _options;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Guards all below. Held for a copy of a payload at most, never while the disk works.</summary>
+    private readonly object _gate = new();
+    private Batch _filling = new([]);
+    private Batch? _committing;
+    private long _committingLast;
+    private bool _idle;
+    private long _last;
+    private long _durable;
+    private bool _closing;
+    private JournalException? _failed;
+
+    private GroupCommit(JournalFolder journal, GroupCommitOptions options)
+    {
+        (_journal, _options) = (journal, options);
+        _last = _durable = journal.LastSequence;
+    }
+
     /// <summary>Takes the journal over, with its lock, and starts the thread.</summary>
-    public static GroupCommit Start(JournalFolder journal, GroupCommitOptions? options = null) => throw new InvalidOperationException("contract only");
+    public static GroupCommit Start(JournalFolder journal, GroupCommitOptions? options = null)
+    {
+        options ??= new GroupCommitOptions();
+        Invariant.Check(journal.IsReadyToAppend);
+        Invariant.Check(options.QueueBytesMax >= 1 && options.QueueBytesMax <= journal.Options.BatchBytesMax);
+        GroupCommit commit = new(journal, options);
+        new Thread(commit.Run) { Name = "mesh-journal", IsBackground = true }.Start();
+        return commit;
+    }
 
     /// <summary>Sequence up to which everything is durable.</summary>
-    public long Durable => throw new InvalidOperationException("contract only");
+    public long Durable => Volatile.Read(ref _durable);
 
     /// <summary>
-    /// Puts a record in line; the order of calls is the order in the journal. Waits for room when too many bytes are in line (backpressure).
-    /// Throws the <see cref="JournalException"/> that ended the journal.
+    /// Puts a record in line; returns its sequence. The order of calls is the order in the journal. Waits for room when too many bytes are in line
+    /// (backpressure), at most <see cref="GroupCommitOptions.WaitAtMost"/>, then <c>busy</c>. <c>too_large</c> for a payload over the journal's bound,
+    /// <c>closed</c> after <see cref="DisposeAsync"/>, else the <see cref="JournalException"/> that ended the journal.
     /// </summary>
-    public long Enqueue(byte kind, ReadOnlySpan<byte> payload) => throw new InvalidOperationException("contract only");
+    public long Enqueue(byte kind, ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length > _journal.Options.PayloadBytesMax)
+            throw new JournalException("too_large", $"a payload of {payload.Length} bytes; at most {_journal.Options.PayloadBytesMax} are allowed");
+        lock (_gate)
+        {
+            WaitForRoom_NeedsLock(RecordFrame.OverheadBytes + payload.Length);
+            _filling.Add(kind, payload);
+            if (_idle) Monitor.PulseAll(_gate);
+            return ++_last;
+        }
+    }
 
-    /// <summary>Completes when that record is durable; fails when the journal failed.</summary>
-    public ValueTask WhenDurableAsync(long sequence) => throw new InvalidOperationException("contract only");
+    /// <summary>Completes when that record, and so every record before it, is durable; fails when the journal failed. Never on the committing thread.</summary>
+    public ValueTask WhenDurableAsync(long sequence)
+    {
+        if (sequence <= Durable) return ValueTask.CompletedTask;
+        lock (_gate)
+        {
+            Invariant.Check(sequence <= _last);
+            if (sequence <= _durable) return ValueTask.CompletedTask;
+            if (_failed is not null) return ValueTask.FromException(_failed);
+            return new ValueTask(_committing is not null && sequence <= _committingLast ? _committing.Done.Task : _filling.Done.Task);
+        }
+    }
 
-    /// <summary>Commits what is in line, then runs the action on the journal on the committing thread: compaction.</summary>
-    public Task ExclusiveAsync(Action<JournalFolder> action) => throw new InvalidOperationException("contract only");
+    /// <summary>
+    /// Commits what is in line, then runs the action on the journal on the committing thread: compaction. Callers may go on to
+    /// <see cref="Enqueue"/>; their records come after it, so a snapshot has to be of the state after the last record enqueued before this call.
+    /// The action must not append, and must not wait for anything of this object.
+    /// </summary>
+    public Task ExclusiveAsync(Action<JournalFolder> action)
+    {
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            ThrowIfOver_NeedsLock();
+            _filling.Actions.Add((_filling.Records.Count, action, done));
+            if (_idle) Monitor.PulseAll(_gate);
+        }
+        return done.Task;
+    }
 
-    public ValueTask DisposeAsync() => throw new InvalidOperationException("contract only");
+    /// <summary>
+    /// Takes no more, commits what is in line, gives the journal back. When the disk does not end that within
+    /// <see cref="GroupCommitOptions.WaitAtMost"/>, whoever still waits fails with <c>closed</c>.
+    /// </summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            _closing = true;
+            Monitor.PulseAll(_gate);
+        }
+        try
+        {
+            await _ended.Task.WaitAsync(_options.WaitAtMost).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            FailAll(Closed());
+        }
+    }
+
+    private void Run()
+    {
+        try
+        {
+            byte[] spare = [];
+            while (Take(spare) is { } batch)
+            {
+                Commit(batch);
+                spare = batch.Bytes.Length <= SpareBytesMax ? batch.Bytes : [];
+            }
+            FailAll(Closed());
+        }
+        catch (Exception error)
+        {
+            // All of them, bugs too: whoever waits must hear of it, and nothing may be committed after it.
+            FailAll(error as JournalException ?? new JournalException("io_failed", $"the journal stopped: {error.Message}", error));
+        }
+        _journal.Dispose();
+        _ended.SetResult();
+    }
+
+    /// <summary>What has gathered, with another batch put in its place; null when there is nothing and no more will come.</summary>
+    private Batch? Take(byte[] spare)
+    {
+        lock (_gate)
+        {
+            while (_filling.IsEmpty && !_closing)
+            {
+                _idle = true;
+                Monitor.Wait(_gate);
+            }
+            _idle = false;
+            if (_filling.IsEmpty || _failed is not null) return null;
+            (_committing, _committingLast, _filling) = (_filling, _last, new Batch(spare));
+            Monitor.PulseAll(_gate); // room
+            return _committing;
+        }
+    }
+
+    private void Commit(Batch batch)
+    {
+        int next = 0, at = 0;
+        foreach ((int before, Action<JournalFolder> action, TaskCompletionSource done) in batch.Actions)
+        {
+            Append(batch, ref next, ref at, before);
+            RunExclusive(action, done);
+        }
+        Append(batch, ref next, ref at, batch.Records.Count);
+        lock (_gate)
+        {
+            Invariant.Check(_journal.LastSequence == _committingLast);
+            Volatile.Write(ref _durable, _committingLast);
+            _committing = null;
+        }
+        batch.Done.TrySetResult();
+    }
+
+    private void Append(Batch batch, ref int next, ref int at, int until)
+    {
+        for (; next < until; next++)
+        {
+            (byte kind, int bytes) = batch.Records[next];
+            _ = _journal.Append(kind, batch.Bytes.AsSpan(at, bytes));
+            at += bytes;
+        }
+        _journal.Commit();
+    }
+
+    private void RunExclusive(Action<JournalFolder> action, TaskCompletionSource done)
+    {
+        long last = _journal.LastSequence;
+        try
+        {
+            action(_journal);
+            Invariant.Check(_journal.LastSequence == last && !_journal.HasPending);
+            done.TrySetResult();
+        }
+        catch (Exception error) when (!_journal.IsDead)
+        {
+            done.TrySetException(error); // the caller's own; the journal is as it was
+        }
+    }
+
+    /// <summary>Waits, with a bound, until the line has room. A record larger than the whole line is let in when nothing is in line.</summary>
+    private void WaitForRoom_NeedsLock(int bytes)
+    {
+        long from = Stopwatch.GetTimestamp();
+        for (ThrowIfOver_NeedsLock(); !_filling.IsEmpty && _filling.FramedBytes + bytes > _options.QueueBytesMax; ThrowIfOver_NeedsLock())
+        {
+            TimeSpan left = _options.WaitAtMost - Stopwatch.GetElapsedTime(from);
+            if (left <= TimeSpan.Zero) throw new JournalException("busy", $"{_filling.FramedBytes} bytes are in line for the disk, and none was taken within {_options.WaitAtMost.TotalSeconds} s");
+            Monitor.Wait(_gate, left);
+        }
+    }
+
+    private void ThrowIfOver_NeedsLock()
+    {
+        if (_failed is not null) throw new JournalException(_failed.Code, _failed.Message, _failed);
+        if (_closing) throw Closed();
+    }
+
+    private void FailAll(JournalException error)
+    {
+        Batch? committing;
+        Batch filling;
+        lock (_gate)
+        {
+            _failed ??= error;
+            (committing, filling, _committing, _filling) = (_committing, _filling, null, new Batch([]));
+            Monitor.PulseAll(_gate);
+        }
+        committing?.Fail(error);
+        filling.Fail(error);
+    }
+
+    private static JournalException Closed() => new("closed", "the journal is closed");
+
+    /// <summary>Records in line, one after the other in one array, and the actions between them.</summary>
+    private sealed class Batch(byte[] bytes)
+    {
+        private int _have;
+
+        internal byte[] Bytes { get; private set; } = bytes;
+
+        internal List<(byte Kind, int Bytes)> Records { get; } = [];
+
+        /// <summary>Each runs when as many records of the batch as it says are durable.</summary>
+        internal List<(int Before, Action<JournalFolder> Action, TaskCompletionSource Done)> Actions { get; } = [];
+
+        /// <summary>Continuations run elsewhere: the committing thread goes on to the next batch.</summary>
+        internal TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal bool IsEmpty => Records.Count == 0 && Actions.Count == 0;
+
+        internal long FramedBytes => _have + ((long)Records.Count * RecordFrame.OverheadBytes);
+
+        internal void Add(byte kind, ReadOnlySpan<byte> payload)
+        {
+            if (Bytes.Length - _have < payload.Length)
+            {
+                byte[] larger = new byte[Math.Max(_have + payload.Length, Math.Min(2L * Bytes.Length, Array.MaxLength))];
+                Bytes.AsSpan(0, _have).CopyTo(larger);
+                Bytes = larger;
+            }
+            payload.CopyTo(Bytes.AsSpan(_have));
+            _have += payload.Length;
+            Records.Add((kind, payload.Length));
+        }
+
+        internal void Fail(JournalException error)
+        {
+            Done.TrySetException(error);
+            _ = Done.Task.Exception; // seen: nobody may have waited
+            foreach ((_, _, TaskCompletionSource done) in Actions)
+            {
+                done.TrySetException(error);
+                _ = done.Task.Exception;
+            }
+        }
+    }
 }
 
 /// <summary>Bounds of a group commit.</summary>
 public sealed record GroupCommitOptions
 {
-    /// <summary>Bytes in line before callers wait. Default 64 MiB.</summary>
+    /// <summary>
+    /// Bytes in line, framing included, before callers wait. Default 64 MiB; at most the journal's <see cref="JournalOptions.BatchBytesMax"/>. Twice as
+    /// much can be in memory: one batch in line and one being written.
+    /// </summary>
     public long QueueBytesMax { get; init; } = 64L << 20;
+
+    /// <summary>How long a caller waits for room, and <see cref="GroupCommit.DisposeAsync"/> for the disk. Default 30 s.</summary>
+    public TimeSpan WaitAtMost { get; init; } = TimeSpan.FromSeconds(30);
 }
