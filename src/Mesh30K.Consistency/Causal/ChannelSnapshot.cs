@@ -119,6 +119,7 @@ internal static class ChannelSnapshot
     private static void ReadEntry(ChannelState state, SnapshotLoad load, ref RecordReader reader)
     {
         ChannelNode node = ChannelReplay.ReadNode(load.Entries.Count > 0 ? load.Entries[^1].Seen : VectorClock.Empty, reader.At(), ref reader);
+        Phase pushed = node.Phase; // waiting, or how it has ended
         bool hasEnded = !node.IsOpen;
         node.Phase = (Phase)reader.Number((long)Phase.Cancelled);
         node.Lapsed = reader.Number(1) == 1;
@@ -134,8 +135,9 @@ internal static class ChannelSnapshot
         Require(load.Entries.Count == 0 || load.Entries[^1].Id < node.Id, "a channel's snapshot has entries out of order");
         Require(state.Writers.Find(node.Id.Writer) is { } writer && writer.Seen >= node.Id.Number && writer.Retired.Find(node.Id.Number) is null, "a channel's snapshot has an entry that its head does not know");
         Require(node.Key is null || state.FindKey(node.Key) is null, "a channel's snapshot has a key twice");
-        Require(hasEnded != node.IsOpen && hasEnded == (node.EndedOrder > 0) && (node.EndedOrder == 0 || load.Ends.Add(node.EndedOrder)), "a channel's snapshot has an entry that cannot have ended so");
+        Require((hasEnded ? node.Phase == pushed : node.IsOpen) && hasEnded == (node.EndedOrder > 0) && (node.EndedOrder == 0 || load.Ends.Add(node.EndedOrder)), "a channel's snapshot has an entry that cannot have ended so");
         Require((node.Phase == Phase.Claimed) == (node.ClaimedBy is not null) && (node.Phase != Phase.Claimed || node.Token > 0), "a channel's snapshot has an entry that cannot be claimed so");
+        Require(node.Due.Ticks == 0 || node.Phase is Phase.Claimed or Phase.Delayed, "a channel's snapshot has an entry that is due and waits for no moment");
         Require(!node.Lapsed || node.Phase == Phase.Ready, "a channel's snapshot has a lapsed claim that cannot be");
         state.Register(node);
         load.Entries.Add(node);

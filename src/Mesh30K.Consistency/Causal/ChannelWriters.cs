@@ -63,7 +63,7 @@ internal sealed class ChannelWriters
     /// <summary>What was seen of all the others: one object until that changes, so that the entries of one writer share it.</summary>
     public VectorClock Others(ReplicaId writer)
     {
-        ChannelWriter mine = GetOrAdd(writer);
+        if (Find(writer) is not { } mine) return Clock;
         if (!ReferenceEquals(_othersOf, mine))
         {
             _others = Without(mine);
