@@ -58,11 +58,13 @@ public sealed class MeshCommandLine
         new SectorCommand(),
         new OperationsCommand(),
         new OperationCommand(),
+        new QueueCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
         new BenchCommand(),
         new InitCommand(),
         new StateCommand(),
+        new VerifyCommand(),
         new CompletionCommand(),
     ];
 

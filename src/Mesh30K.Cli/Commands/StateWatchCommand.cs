@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Mesh30K.Cli.Client;
+using Mesh30K.Cli.Queue;
 using Mesh30K.Cli.State;
 using Mesh30K.Consistency.Documents;
 using Mesh30K.Node.Storage;
@@ -15,8 +16,8 @@ public sealed class StateWatchCommand : VerbCommand
     private static readonly TimeSpan LockWait = TimeSpan.FromSeconds(2);
 
     private readonly Argument<string> _folder = new("dir") { Description = "The folder with the documents" };
-    private readonly Option<string> _interval = Duration("--interval", "Time between two looks; a version that lives shorter is not seen", "500ms");
-    private readonly Option<string> _grace = Duration("--grace", "While the last version is younger, a write that only takes away is undone", "30s");
+    private readonly Option<string> _interval = Time("--interval", "Time between two looks; a version that lives shorter is not seen", "500ms");
+    private readonly Option<string> _grace = Time("--grace", "While the last version is younger, a write that only takes away is undone", "30s");
     private readonly Option<int> _keep = new("--keep") { Description = "Versions of each file in the history", HelpName = "count", DefaultValueFactory = _ => new HistoryOptions().VersionsMax };
     private readonly Option<string[]> _file = new("--file") { Description = "Watch another file: TYPE=PATH, a path in DIR", HelpName = "type=path" };
     private readonly Option<bool> _once = new("--once") { Description = "One pass over all files, then a result" };
@@ -35,14 +36,14 @@ public sealed class StateWatchCommand : VerbCommand
     {
         string folder = run.PathOf(run.Parse.GetValue(_folder)!);
         if (!Directory.Exists(folder)) throw new CliException(new CliError(ExitCode.Usage, "bad_path", $"{run.Parse.GetValue(_folder)} is no folder", "Name the folder that has the documents."));
-        TimeSpan interval = DurationOf(run, _interval, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1));
+        TimeSpan interval = Duration.Of(_interval.Name, run.Parse.GetValue(_interval)!, TimeSpan.FromMilliseconds(1));
         int keep = run.Parse.GetValue(_keep);
         if (keep is < 2 or > 1_000_000) throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"--keep is {keep}; it must be 2 to 1000000"));
         WatchOptions options = new()
         {
             Folder = folder,
             Targets = Targets(run, folder),
-            Grace = DurationOf(run, _grace, TimeSpan.Zero, TimeSpan.FromDays(1)),
+            Grace = Duration.Of(_grace.Name, run.Parse.GetValue(_grace)!, TimeSpan.Zero),
             History = new HistoryOptions { VersionsMax = keep },
         };
         List<WatchEvent> seen = [];
@@ -182,25 +183,8 @@ public sealed class StateWatchCommand : VerbCommand
 
     private static string Count(int elements) => elements == 1 ? "1 element" : $"{elements} elements";
 
-    private static Option<string> Duration(string name, string description, string usual) =>
+    private static Option<string> Time(string name, string description, string usual) =>
         new(name) { Description = description, HelpName = "time", DefaultValueFactory = _ => usual };
-
-    private static TimeSpan DurationOf(VerbRun run, Option<string> option, TimeSpan least, TimeSpan most)
-    {
-        string text = run.Parse.GetValue(option)!;
-        (string number, double unitMs) = text switch
-        {
-            _ when text.EndsWith("ms", StringComparison.Ordinal) => (text[..^2], 1),
-            _ when text.EndsWith('s') => (text[..^1], 1_000),
-            _ when text.EndsWith('m') => (text[..^1], 60_000),
-            _ => (text, double.NaN),
-        };
-        bool fits = double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value);
-        double ms = value * unitMs;
-        return fits && ms >= least.TotalMilliseconds && ms <= most.TotalMilliseconds
-            ? TimeSpan.FromMilliseconds(ms)
-            : throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"{option.Name} is {text}; it must be a time from {least} to {most}", "Such as 500ms, 30s, 5m."));
-    }
 
     private sealed record WatchResult(IReadOnlyList<WatchedFileState> Files, IReadOnlyList<WatchEvent> Events);
 }

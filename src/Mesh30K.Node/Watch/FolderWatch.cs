@@ -58,5 +58,8 @@ public sealed class FolderWatch : IDisposable
         foreach (WatchedFile file in _files) file.Look(now, readAlways);
     }
 
+    /// <summary>The versions of a file that are kept, oldest first.</summary>
+    public IReadOnlyList<Consistency.Documents.SeenVersion> VersionsOf(WatchTarget target) => _journal.HistoryOf(target).Versions;
+
     public void Dispose() => _journal.Dispose();
 }
