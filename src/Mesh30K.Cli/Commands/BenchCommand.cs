@@ -15,6 +15,8 @@ public sealed class BenchCommand : VerbCommand
             Add(new BenchVerb(bench, "--agents", 30_000, 3_000_000));
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
         Add(new PredictorBenchCommand());
+        Add(new LayersBenchCommand());
+        Add(new LayersWorkerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh bench cascade --json", "mesh bench scale --agents-max 300000"];
