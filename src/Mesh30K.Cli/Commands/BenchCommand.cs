@@ -14,6 +14,7 @@ public sealed class BenchCommand : VerbCommand
         foreach (IBench bench in (IBench[])[new PlanBench(), new CascadeBench(), new BusBench(), new HeartbeatBench(), new RegistryBench(), new ReleaseBench()])
             Add(new BenchVerb(bench, "--agents", 30_000, 3_000_000));
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
+        Add(new BenchVerb(new JournalBench(), "--callers", JournalBench.CallersDefault, JournalBench.CallersMax));
         Add(new PredictorBenchCommand());
         Add(new LayersBenchCommand());
         Add(new LayersWorkerCommand());
@@ -40,7 +41,7 @@ internal sealed class BenchVerb : VerbCommand
     {
         _bench = bench;
         _agentsMost = agentsMost;
-        _agents = new(agentsOption) { Description = "How many agents", HelpName = "count", DefaultValueFactory = _ => agentsDefault };
+        _agents = new(agentsOption) { Description = $"How many {agentsOption.Split('-')[2]}", HelpName = "count", DefaultValueFactory = _ => agentsDefault };
         Add(_runs);
         Add(_agents);
         if (bench.SecondsPerRun is not { } usual) return;

@@ -60,12 +60,12 @@ public sealed class QueueGraphCommand() : QueueVerb("graph", "Show what waits fo
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, IQueue queue)
     {
-        ChannelGraph graph = await queue.GraphAsync(run.Stop).ConfigureAwait(false);
-        Give(run, graph, ChannelViews.Default.ChannelGraph, console =>
+        GraphView graph = await queue.GraphAsync(run.Stop).ConfigureAwait(false);
+        Give(run, graph, ChannelViews.Default.GraphView, console =>
         {
             foreach (string line in QueueTree.Lines(graph)) Views.Line(console, line);
             if (graph.Nodes.Count == 0) Views.Line(console, "Nothing is open.");
-            if (graph.Truncated) Views.Line(console, $"… and more: only the first {ChannelGraph.NodesMax} are shown.");
+            if (graph.Truncated) Views.Line(console, $"… and more: only the first {GraphView.NodesMax} are shown.");
         });
         return ExitCode.Ok;
     }

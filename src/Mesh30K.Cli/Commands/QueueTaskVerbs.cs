@@ -228,7 +228,7 @@ public sealed class QueueCancelCommand : QueueVerb
         return string.Equals(run.Context.In.ReadLine()?.Trim(), "yes", StringComparison.OrdinalIgnoreCase);
     }
 
-    private static List<GraphNode> Affected(ChannelGraph graph, string id, bool dependents)
+    private static List<GraphNode> Affected(GraphView graph, string id, bool dependents)
     {
         List<GraphNode> affected = [.. graph.Nodes.Where(n => n.Id == id && n.Status != "done")];
         if (affected.Count == 0)

@@ -16,7 +16,7 @@ internal interface IQueue : IDisposable
 
     Task<EntryPage> EntriesAsync(string? status, int limit, string? after, CancellationToken stop);
 
-    Task<ChannelGraph> GraphAsync(CancellationToken stop);
+    Task<GraphView> GraphAsync(CancellationToken stop);
 
     /// <summary>What the channel has already.</summary>
     Task<KnownEntries> KnownAsync(CancellationToken stop);
@@ -53,7 +53,7 @@ internal sealed class FolderQueue(ChannelFolder folder, FolderChannel channel) :
         return Task.FromResult(channel.Read(c => EntryPage.Of(folder.Name, folder.Writer, c, only, from, limit)));
     }
 
-    public Task<ChannelGraph> GraphAsync(CancellationToken stop) => Task.FromResult(channel.Read(c => ChannelGraph.Of(folder.Name, c)));
+    public Task<GraphView> GraphAsync(CancellationToken stop) => Task.FromResult(channel.Read(c => GraphView.Of(folder.Name, c)));
 
     public Task<KnownEntries> KnownAsync(CancellationToken stop) =>
         Task.FromResult(channel.Read(c => new KnownEntries(id => c.StatusOf(id) is not null, [.. c.Entries.Select(e => e.Id)])));
@@ -98,8 +98,8 @@ internal sealed class NodeQueue(string name, ReplicaId? writer, NodeClient clien
         }
     }
 
-    public async Task<ChannelGraph> GraphAsync(CancellationToken stop) =>
-        (await client.GetAsync($"{_path}/graph", ChannelViews.Default.ChannelGraph, stop).ConfigureAwait(false)).Value;
+    public async Task<GraphView> GraphAsync(CancellationToken stop) =>
+        (await client.GetAsync($"{_path}/graph", ChannelViews.Default.GraphView, stop).ConfigureAwait(false)).Value;
 
     public async Task<KnownEntries> KnownAsync(CancellationToken stop)
     {

@@ -9,7 +9,7 @@ internal static class QueueTree
     /// <summary>Deeper entries are drawn at this depth: a chain of thousands would walk off the screen.</summary>
     private const int DepthMax = 24;
 
-    public static IEnumerable<string> Lines(ChannelGraph graph)
+    public static IEnumerable<string> Lines(GraphView graph)
     {
         Dictionary<string, List<GraphNode>> below = new(StringComparer.Ordinal);
         HashSet<string> known = [.. graph.Nodes.Select(n => n.Id)];

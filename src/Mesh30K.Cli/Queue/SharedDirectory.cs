@@ -20,6 +20,7 @@ internal static class SharedDirectory
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             RedirectStandardInput = true,
+            UseShellExecute = false,
         };
         start.Environment["LC_ALL"] = "C";
         try

@@ -28,6 +28,7 @@ public sealed class GroupCommit : IAsyncDisposable
     private bool _idle;
     private long _last;
     private long _durable;
+    private long _batches;
     private bool _closing;
     private JournalException? _failed;
 
@@ -50,6 +51,9 @@ public sealed class GroupCommit : IAsyncDisposable
 
     /// <summary>Sequence up to which everything is durable.</summary>
     public long Durable => Volatile.Read(ref _durable);
+
+    /// <summary>Batches written and synced so far.</summary>
+    public long Batches => Volatile.Read(ref _batches);
 
     /// <summary>
     /// Puts a record in line; returns its sequence. The order of calls is the order in the journal. Waits for room when too many bytes are in line
@@ -172,6 +176,7 @@ public sealed class GroupCommit : IAsyncDisposable
         {
             Invariant.Check(_journal.LastSequence == _committingLast);
             Volatile.Write(ref _durable, _committingLast);
+            _batches++;
             _committing = null;
         }
         batch.Done.TrySetResult();

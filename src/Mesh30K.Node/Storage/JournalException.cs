@@ -1,3 +1,5 @@
+using Mesh30K.Node.Runtime;
+
 namespace Mesh30K.Node.Storage;
 
 /// <summary>

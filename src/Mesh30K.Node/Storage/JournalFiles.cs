@@ -1,11 +1,7 @@
-using System.Runtime.InteropServices;
 using Mesh30K.Node.Runtime;
 using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Node.Storage;
-
-/// <summary>The disk did not take what was written; what it holds is unknown.</summary>
-internal sealed class SyncFailedException(string message) : IOException(message);
 
 /// <summary>
 /// Every call by which a journal changes its folder, in the order in which the disk has to see them. Tests make any of them fail. Each throws
@@ -31,20 +27,9 @@ internal class JournalFiles
 
     internal virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(file, bytes, offset);
 
-    /// <summary>All data, and the length. By libc: .NET on Linux hides the errors of fsync. NEVER call it again after it failed: the kernel may have dropped the data.</summary>
-    internal virtual void Sync(SafeFileHandle file)
-    {
-        if (!LinuxNative.IsSupported) RandomAccess.FlushToDisk(file);
-        else if (LinuxNative.FDataSync(file) != 0) throw new SyncFailedException($"fdatasync failed with error {Marshal.GetLastPInvokeError()}");
-    }
+    internal virtual void Sync(SafeFileHandle file) => DiskSync.Data(file);
 
-    /// <summary>Makes names durable: files made, renamed and deleted in the folder.</summary>
-    internal virtual void SyncFolder(string folder)
-    {
-        if (!LinuxNative.IsSupported) return;
-        using SafeFileHandle handle = LinuxNative.OpenFolder(folder);
-        if (LinuxNative.FSync(handle) != 0) throw new SyncFailedException($"fsync of the folder failed with error {Marshal.GetLastPInvokeError()}");
-    }
+    internal virtual void SyncFolder(string folder) => DiskSync.Folder(folder);
 
     internal virtual void SetLength(SafeFileHandle file, long length) => RandomAccess.SetLength(file, length);
 

@@ -59,8 +59,8 @@ internal sealed class ChannelEndpoints(ChannelHosts channels, CancellationToken 
         QueryFields query = new(context.Request);
         return query.Problem is { } wrong ? wrong.ExecuteAsync(context) : ReadAsync(context, host =>
         {
-            ChannelGraph graph = host.Read(channel => ChannelGraph.Of(host.Folder.Name, channel));
-            return context.Response.WriteAsJsonAsync(graph, ChannelViews.Default.ChannelGraph, cancellationToken: context.RequestAborted);
+            GraphView graph = host.Read(channel => GraphView.Of(host.Folder.Name, channel));
+            return context.Response.WriteAsJsonAsync(graph, ChannelViews.Default.GraphView, cancellationToken: context.RequestAborted);
         });
     }
 

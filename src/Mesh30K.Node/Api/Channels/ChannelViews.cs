@@ -14,8 +14,9 @@ namespace Mesh30K.Node.Api.Channels;
     Converters = [typeof(IsoInstantConverter)])]
 [JsonSerializable(typeof(JsonDocument))]
 [JsonSerializable(typeof(ReplyView))]
+[JsonSerializable(typeof(EntryView))]
 [JsonSerializable(typeof(EntryPage))]
-[JsonSerializable(typeof(ChannelGraph))]
+[JsonSerializable(typeof(GraphView))]
 [JsonSerializable(typeof(ChannelList))]
 public sealed partial class ChannelViews : JsonSerializerContext
 {
@@ -91,12 +92,12 @@ public sealed record GraphNode(string Id, string Text, string Status, string? Ag
 
 /// <summary>What waits for what: the entries that have not ended well, and those on which they depend, by number.</summary>
 /// <param name="Truncated">Whether there are more than <see cref="NodesMax"/>; the lowest numbers are here.</param>
-public sealed record ChannelGraph(string Channel, IReadOnlyList<GraphNode> Nodes, bool Truncated)
+public sealed record GraphView(string Channel, IReadOnlyList<GraphNode> Nodes, bool Truncated)
 {
     public const int NodesMax = 10_000;
 
     /// <summary>The graph of a channel. O(entries + edges).</summary>
-    public static ChannelGraph Of(string name, Channel channel)
+    public static GraphView Of(string name, Channel channel)
     {
         ArgumentNullException.ThrowIfNull(channel);
         ChannelEntry[] entries = [.. channel.Entries];
@@ -112,7 +113,7 @@ public sealed record ChannelGraph(string Channel, IReadOnlyList<GraphNode> Nodes
             .. shown.Select(e => new GraphNode(
                 e.Id.ToString(), e.Text, ChannelViews.NameOf(e.Status), e.Agent, e.ClaimedBy, EntryView.Names(e.DependsOn), e.BlockedBy.Count == 0 ? null : EntryView.Names(e.BlockedBy))),
         ];
-        return new ChannelGraph(name, nodes, shown.Length == NodesMax && entries.Count(e => needed.Contains(e.Id)) > NodesMax);
+        return new GraphView(name, nodes, shown.Length == NodesMax && entries.Count(e => needed.Contains(e.Id)) > NodesMax);
     }
 }
 

@@ -1,0 +1,193 @@
+using Mesh30K.Node.Runtime;
+using Mesh30K.Node.Storage;
+
+namespace Mesh30K.Node.Tests.Storage;
+
+/// <summary>Faults of the disk, kills and power losses at every step, and a random life against a list.</summary>
+public sealed class JournalFaultTests : IDisposable
+{
+    private static readonly JournalOptions Small = new() { SegmentBytes = 600 };
+
+    private readonly JournalBox _box = new();
+
+    public void Dispose() => _box.Dispose();
+
+    [Theory]
+    [InlineData("sync", 5, "sync_failed")]
+    [InlineData("write", 28, "full")]
+    [InlineData("write", 5, "io_failed")]
+    public void A_failed_commit_acknowledges_nothing_and_ends_the_handle(string what, int error, string code)
+    {
+        FaultyDisk disk = new();
+        JournalFolder journal = _box.Locked(new Heard(), files: disk);
+        JournalBox.Append(journal, "one");
+        disk.Fail = call => call != what ? null : what == "sync" ? new SyncFailedException("error 5") : new IOException("refused", error);
+        Assert.Equal(code, Assert.Throws<JournalException>(() => JournalBox.Append(journal, "two", "three")).Code);
+        disk.Fail = _ => null;
+        int calls = disk.Calls;
+        Assert.Equal(code, Assert.Throws<JournalException>(() => JournalBox.Append(journal, "four")).Code);
+        Assert.Throws<JournalException>(() => journal.CatchUp(new Heard()));
+        Assert.Equal(calls, disk.Calls);
+        journal.Dispose();
+        Assert.Equal(["one"], _box.ReadAll().Records);
+    }
+
+    [Fact]
+    public async Task A_failed_sync_reaches_every_waiter_and_every_later_caller()
+    {
+        FaultyDisk disk = new();
+        GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk));
+        await commit.WhenDurableAsync(commit.Enqueue(1, "one"u8));
+        using ManualResetEventSlim both = new();
+        disk.Fail = what =>
+        {
+            if (what != "sync") return null;
+            both.Wait(TimeSpan.FromSeconds(60), CancellationToken.None);
+            return new SyncFailedException("error 5");
+        };
+        ValueTask first = commit.WhenDurableAsync(commit.Enqueue(1, "two"u8));
+        ValueTask second = commit.WhenDurableAsync(commit.Enqueue(1, "three"u8));
+        Task compaction = commit.ExclusiveAsync(_ => Assert.Fail("runs on a dead journal"));
+        both.Set();
+        Assert.Equal("sync_failed", (await Assert.ThrowsAsync<JournalException>(() => first.AsTask())).Code);
+        Assert.Equal("sync_failed", (await Assert.ThrowsAsync<JournalException>(() => second.AsTask())).Code);
+        Assert.Equal("sync_failed", (await Assert.ThrowsAsync<JournalException>(() => compaction)).Code);
+        Assert.Equal("sync_failed", Assert.Throws<JournalException>(() => commit.Enqueue(1, "four"u8)).Code);
+        Assert.Equal(1, commit.Durable);
+        await commit.DisposeAsync();
+        Assert.Equal(["one"], _box.ReadAll().Records);
+    }
+
+    [Fact]
+    public async Task A_full_line_makes_callers_wait_and_then_says_busy()
+    {
+        FaultyDisk disk = new();
+        GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk), new GroupCommitOptions { QueueBytesMax = 100, WaitAtMost = TimeSpan.FromMilliseconds(50) });
+        using ManualResetEventSlim go = new(), syncing = new();
+        disk.Fail = what =>
+        {
+            if (what != "sync") return null;
+            syncing.Set();
+            go.Wait(TimeSpan.FromSeconds(60), CancellationToken.None);
+            return null;
+        };
+        commit.Enqueue(1, "in the disk's hands"u8);
+        Assert.True(syncing.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        long last = commit.Enqueue(1, new byte[40]);
+        Assert.Equal("busy", Assert.Throws<JournalException>(() => commit.Enqueue(1, new byte[40])).Code);
+        go.Set();
+        await commit.WhenDurableAsync(last);
+        Assert.Equal(last + 1, commit.Enqueue(1, new byte[500]));
+        await commit.DisposeAsync();
+    }
+
+    [Fact]
+    public void Power_lost_or_process_killed_at_every_step_of_a_compaction_and_a_new_segment_leaves_old_or_new()
+    {
+        bool finished = false;
+        for (int step = 0; !finished; step++)
+        {
+            foreach (bool power in (bool[])[false, true])
+            {
+                using JournalBox box = new();
+                FaultyDisk disk = new();
+                JournalFolder journal = box.Locked(new Heard(), Small, disk);
+                for (int i = 0; i < 20; i++) JournalBox.Append(journal, $"{i}".PadLeft(60));
+                disk.PowerFailsAt = disk.Calls + step;
+                try
+                {
+                    journal.Compact(JournalBox.Snapshot("all twenty"));
+                    finished = true;
+                }
+                catch (JournalException)
+                {
+                    Assert.Throws<JournalException>(() => journal.Append(1, "x"u8));
+                }
+                journal.Dispose();
+                if (power) disk.LosePower(new Random(step));
+                Heard heard = new();
+                using (JournalFolder next = box.Locked(heard, Small))
+                {
+                    Assert.True(heard.Records.Count is 1 or 20, $"step {step}: {heard.Records.Count} records");
+                    Assert.Equal(21, next.Append(1, "next"u8));
+                    next.Commit();
+                }
+                Assert.Equal([.. heard.Records, "next"], box.ReadAll(Small).Records);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(1001)]
+    [InlineData(2001)]
+    public void A_random_life_with_power_losses_reads_as_a_list_does(int firstSeed)
+    {
+        for (int seed = firstSeed; seed < firstSeed + 20; seed++)
+        {
+            try
+            {
+                using JournalBox box = new();
+                Live(box, new Random(seed));
+            }
+            catch (Exception error)
+            {
+                throw new InvalidOperationException($"replay: Live(new JournalBox(), new Random({seed}))", error);
+            }
+        }
+    }
+
+    private static void Live(JournalBox box, Random random)
+    {
+        List<string> acknowledged = [];
+        for (int life = 0; life < 6; life++)
+        {
+            FaultyDisk disk = new() { PowerFailsAt = random.Next(60) };
+            List<string> pending = [];
+            Heard heard = new();
+            try
+            {
+                using JournalFolder journal = box.Locked(heard, Small, disk);
+                IsPrefix(acknowledged, heard.Records);
+                acknowledged = [.. heard.Records];
+                for (int step = 0; step < 30; step++) Step(journal, acknowledged, pending, random);
+            }
+            catch (JournalException error) when (error.Code == "io_failed")
+            {
+                disk.LosePower(random);
+            }
+            Heard after = box.ReadAll(Small);
+            IsPrefix(acknowledged, after.Records);
+            IsPrefix(after.Records, [.. acknowledged, .. pending]);
+            acknowledged = [.. after.Records];
+        }
+    }
+
+    private static void Step(JournalFolder journal, List<string> acknowledged, List<string> pending, Random random)
+    {
+        switch (random.Next(10))
+        {
+            case < 6:
+                string text = new((char)random.Next('a', 'z' + 1), random.Next(1, random.Next(8) == 0 ? 2_000 : 100));
+                journal.Append(1, System.Text.Encoding.UTF8.GetBytes(text));
+                pending.Add(text);
+                break;
+            case < 8:
+                journal.Commit();
+                acknowledged.AddRange(pending);
+                pending.Clear();
+                break;
+            case 8:
+                journal.Discard();
+                pending.Clear();
+                break;
+            default:
+                journal.Discard();
+                pending.Clear();
+                journal.Compact(JournalBox.Snapshot([.. acknowledged]));
+                break;
+        }
+    }
+
+    private static void IsPrefix(List<string> shorter, List<string> longer) => Assert.Equal(shorter, longer.Take(shorter.Count));
+}
