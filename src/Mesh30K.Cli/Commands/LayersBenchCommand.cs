@@ -10,10 +10,11 @@ internal sealed class LayersBenchCommand : VerbCommand
 {
     private const int ChainsPerWrites = 100;
     private const int WatchedShare = 25;
+    private const int WatchedWritesMin = 20;
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(40);
 
     private readonly Option<int> _writers = Number("--writers", "Processes that write one file", 8);
-    private readonly Option<int> _writes = Number("--writes", "Writes to a shared file; a 25th of them with a watcher, a 10th of them as tasks handed over", 10_000);
+    private readonly Option<int> _writes = Number("--writes", "Writes to a shared file; a 25th of them (20 a writer at least) with a watcher, a 10th of them as tasks handed over", 10_000);
     private readonly Option<int> _merges = Number("--merges", "Runs of git merge in each git scenario", 1_000);
     private readonly Option<int> _seed = Number("--seed", "The random choices", 1);
     private readonly Option<string?> _only = new("--only") { Description = "Only the scenarios whose name begins so, such as git/", HelpName = "name" };
@@ -41,7 +42,7 @@ internal sealed class LayersBenchCommand : VerbCommand
         [
             ("file/last_writer_wins", One(() => FileScenarios.RunAsync(bench, LayersWorker.LastWriterWins, writers, writes))),
             ("file/mesh_save", One(() => FileScenarios.RunAsync(bench, LayersWorker.MeshSave, writers, writes))),
-            ("file/mesh_watch", One(() => FileScenarios.WatchAsync(bench, writers, Math.Max(writes / WatchedShare, writers)))),
+            ("file/mesh_watch", One(() => FileScenarios.WatchAsync(bench, writers, Math.Max(writes / WatchedShare, writers * WatchedWritesMin)))),
             ("git/default", One(() => GitScenarios.RunAsync(bench, GitHistory.Default, merges))),
             ("git/union", One(() => GitScenarios.RunAsync(bench, GitHistory.Union, merges))),
             ("git/mesh", One(() => GitScenarios.RunAsync(bench, GitHistory.Mesh, merges))),

@@ -43,7 +43,7 @@ internal sealed class GitHistory(LayersRun run, string mode, int seed, string fo
             int what = _random.Next(100);
             if (what < 60) await CommitAsync(branch).ConfigureAwait(false);
             else if (what < 86) await MergeAsync(branch, BranchOf(other)).ConfigureAwait(false);
-            else if (what < 91) await CrissCrossAsync(branch, other).ConfigureAwait(false);
+            else if (what < 91 && Merges < merges - Branches) await CrissCrossAsync(branch, other).ConfigureAwait(false);
             else if (what < 96) await CherryPickAsync(branch, other).ConfigureAwait(false);
             else await RebaseAsync(branch, other).ConfigureAwait(false);
         }
@@ -63,7 +63,7 @@ internal sealed class GitHistory(LayersRun run, string mode, int seed, string fo
     {
         Directory.CreateDirectory(TreeOf(0));
         await MustAsync(0, "init", "-q", "-b", BranchOf(0)).ConfigureAwait(false);
-        foreach ((string key, string value) in (ReadOnlySpan<(string, string)>)[("user.name", "bench"), ("user.email", "bench@localhost"), ("commit.gpgsign", "false"), ("gc.auto", "0"), ("core.hooksPath", "/dev/null"), ("rerere.enabled", "false")])
+        foreach ((string key, string value) in ((string, string)[])[("user.name", "bench"), ("user.email", "bench@localhost"), ("commit.gpgsign", "false"), ("gc.auto", "0"), ("core.hooksPath", "/dev/null"), ("rerere.enabled", "false")])
             await File.AppendAllTextAsync(Path.Combine(TreeOf(0), ".git", "config"), $"[{key.Split('.')[0]}]\n\t{key.Split('.')[1]} = {value}\n", run.Stop).ConfigureAwait(false);
         StringBuilder beats = new("| agent | status | updated |\n| --- | --- | --- |\n");
         for (int branch = 0; branch < Branches; branch++)

@@ -46,7 +46,7 @@ internal static class GitScenarios
         run.Note($"queue_10k: {Runs} merges each …");
         string folder = run.NewFolder("queue_10k");
         LargeQueue queue = new(run.Seed, Lines);
-        foreach ((string name, string text) in (ReadOnlySpan<(string, string)>)[("base", queue.Base), ("a", queue.Ours), ("b", queue.Theirs)])
+        foreach ((string name, string text) in ((string, string)[])[("base", queue.Base), ("a", queue.Ours), ("b", queue.Theirs)])
             await File.WriteAllTextAsync(Path.Combine(folder, name), text, run.Stop).ConfigureAwait(false);
 
         double defaultMs = await MedianAsync(() => TimeGitAsync(run, folder)).ConfigureAwait(false);

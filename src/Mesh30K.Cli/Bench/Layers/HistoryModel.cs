@@ -59,7 +59,7 @@ internal sealed class HistoryModel
     }
 
     /// <summary>The moment of the n-th operation, as it is written.</summary>
-    public static string StampOf(int operation) => new DateTime(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc).AddSeconds(operation).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    public static string StampOf(int operation) => new DateTime(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc).AddSeconds(operation).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     private sealed class Element(string document)
     {
