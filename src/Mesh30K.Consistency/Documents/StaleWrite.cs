@@ -104,7 +104,10 @@ public static class StaleWrite
         if (!rollback || young) return Merge(history, start, content, rollback, options) with { TakesAway = !Keeps(written, startParts, values: false) };
         return new WriteVerdict(WriteKind.Ordinary)
         {
-            Base = last.Number, IsRollback = true, TakesAway = true, Overwritten = Missing(history.Type, last.Content.Span, content),
+            Base = last.Number,
+            IsRollback = true,
+            TakesAway = true,
+            Overwritten = Missing(history.Type, last.Content.Span, content),
         };
     }
 

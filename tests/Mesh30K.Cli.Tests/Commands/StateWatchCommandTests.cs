@@ -31,9 +31,9 @@ public sealed class StateWatchCommandTests
         using (Process watcher = Watch(folder.FullName))
         {
             await UntilAsync(() => File.Exists(history) && File.ReadAllText(history).Contains("found", StringComparison.Ordinal));
+            long before = HistoryBytes(folder.FullName);
             folder.Write("TASKS.md", A + B);
-            folder.Write("TASKS.md", A + B);
-            await Task.Delay(TimeSpan.FromMilliseconds(200), TestContext.Current.CancellationToken); // several looks; were one missed, the test below would still not pass by luck
+            await UntilAsync(() => HistoryBytes(folder.FullName) > before);
             watcher.Kill();
             await watcher.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
@@ -62,11 +62,15 @@ public sealed class StateWatchCommandTests
         Assert.Equal(ExitCode.Usage, run.Exit);
     }
 
+    private static long HistoryBytes(string folder) =>
+        new DirectoryInfo(Path.Combine(folder, ".mesh", "watch", "history")).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
+
     private static Task<CommandLineRun> OnceAsync(TemporaryFolder folder) => CommandLineRun.WithAsync(
         MeshCommandLine.Verbs(), folder.FullName, CancellationToken.None, "state", "watch", ".", "--file", "queue=TASKS.md", "--interval", "5ms", "--once", "--json");
 
     private static Process Watch(string folder) => Process.Start(new ProcessStartInfo(
-        "dotnet", [typeof(MeshCommandLine).Assembly.Location, "state", "watch", folder, "--file", "queue=TASKS.md", "--interval", "10ms"]) { UseShellExecute = false })!;
+        "dotnet", [typeof(MeshCommandLine).Assembly.Location, "state", "watch", folder, "--file", "queue=TASKS.md", "--interval", "10ms"])
+    { UseShellExecute = false })!;
 
     private static async Task UntilAsync(Func<bool> holds)
     {

@@ -31,8 +31,13 @@ internal static class GitScenarios
             {
                 sum = sum with
                 {
-                    Writes = sum.Writes + history.Commits, Merges = sum.Merges + history.Merges, ConflictedMerges = sum.ConflictedMerges + history.ConflictedMerges,
-                    ConflictedReplays = sum.ConflictedReplays + history.ConflictedReplays, Lost = sum.Lost + lost, Duplicated = sum.Duplicated + doubled, Stale = sum.Stale + stale,
+                    Writes = sum.Writes + history.Commits,
+                    Merges = sum.Merges + history.Merges,
+                    ConflictedMerges = sum.ConflictedMerges + history.ConflictedMerges,
+                    ConflictedReplays = sum.ConflictedReplays + history.ConflictedReplays,
+                    Lost = sum.Lost + lost,
+                    Duplicated = sum.Duplicated + doubled,
+                    Stale = sum.Stale + stale,
                 };
             }
             if (lost + doubled + stale == 0) Directory.Delete(own, recursive: true);

@@ -46,7 +46,11 @@ internal sealed class LayersRun(string folder, int seed, Action<string> note, Ca
     {
         ProcessStartInfo start = new(Program[0], [.. Program.Skip(1), .. arguments])
         {
-            WorkingDirectory = workingFolder, UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+            WorkingDirectory = workingFolder,
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
         };
         start.Environment.Remove(MergeDriver.LauncherVariable);
         try
