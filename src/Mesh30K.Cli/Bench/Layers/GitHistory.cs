@@ -63,7 +63,7 @@ internal sealed class GitHistory(LayersRun run, string mode, int seed, string fo
     {
         Directory.CreateDirectory(TreeOf(0));
         await MustAsync(0, "init", "-q", "-b", BranchOf(0)).ConfigureAwait(false);
-        foreach ((string key, string value) in ((string, string)[])[("user.name", "bench"), ("user.email", "bench@localhost"), ("commit.gpgsign", "false"), ("gc.auto", "0"), ("core.hooksPath", "/dev/null"), ("rerere.enabled", "false")])
+        foreach ((string key, string value) in ((string, string)[])[("user.name", "bench"), ("user.email", "bench@localhost"), ("commit.gpgsign", "false"), ("gc.auto", "0"), ("core.hooksPath", ".git/no-hooks"), ("rerere.enabled", "false")])
             await File.AppendAllTextAsync(Path.Combine(TreeOf(0), ".git", "config"), $"[{key.Split('.')[0]}]\n\t{key.Split('.')[1]} = {value}\n", run.Stop).ConfigureAwait(false);
         StringBuilder beats = new("| agent | status | updated |\n| --- | --- | --- |\n");
         for (int branch = 0; branch < Branches; branch++)
