@@ -19,6 +19,12 @@ public sealed record CliContext
     /// <summary>Opens stdout for bytes that have to stay as they are whatever the terminal's encoding is; null: they go to <see cref="Out"/> as text.</summary>
     public Func<Stream>? OpenOut { get; init; }
 
+    /// <summary>Where an answer to a question is read. Default: nothing.</summary>
+    public TextReader In { get; init; } = TextReader.Null;
+
+    /// <summary>Whether there is somebody to ask.</summary>
+    public bool InIsTerminal { get; init; }
+
     public bool OutIsTerminal { get; init; }
 
     public bool ErrorIsTerminal { get; init; }
@@ -44,6 +50,8 @@ public sealed record CliContext
             Error = Console.Error,
             OpenIn = Console.OpenStandardInput,
             OpenOut = Console.OpenStandardOutput,
+            In = Console.In,
+            InIsTerminal = !Console.IsInputRedirected,
             OutIsTerminal = outIsTerminal,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             WidthColumns = outIsTerminal && Console.WindowWidth > 0 ? Console.WindowWidth : WidthWithoutTerminalColumns,

@@ -58,6 +58,7 @@ public sealed class MeshCommandLine
         new SectorCommand(),
         new OperationsCommand(),
         new OperationCommand(),
+        new QueueCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
         new VerifyCommand(),
@@ -65,6 +66,7 @@ public sealed class MeshCommandLine
         new BenchCommand(),
         new InitCommand(),
         new StateCommand(),
+        new VerifyCommand(),
         new CompletionCommand(),
     ];
 

@@ -13,14 +13,18 @@ internal sealed class NodeArguments
 {
     private const string DataFolder = ".mesh";
 
-    private readonly Option<string?> _node = new("--node") { Description = "The node's address; default: from the nearest .mesh/node.json", HelpName = "url" };
+    private readonly Option<string?> _node = new("--node") { HelpName = "url" };
     private readonly Option<string?> _keyFile = new("--key-file") { Description = "The node's operator key; default: beside node.json", HelpName = "file" };
 
-    public NodeArguments(Command verb)
+    public NodeArguments(Command verb, string about = "The node's address; default: from the nearest .mesh/node.json")
     {
+        _node.Description = about;
         verb.Add(_node);
         verb.Add(_keyFile);
     }
+
+    /// <summary>Whether a node was named.</summary>
+    public bool IsGiven(VerbRun run) => run.Parse.GetValue(_node) is not null || run.Parse.GetValue(_keyFile) is not null;
 
     /// <summary>A client of the node. Throws a <see cref="CliException"/> with what to do when there is none, or no key.</summary>
     public NodeClient Connect(VerbRun run)

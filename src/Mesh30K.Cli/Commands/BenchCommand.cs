@@ -16,6 +16,8 @@ public sealed class BenchCommand : VerbCommand
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
         Add(new BenchVerb(new JournalBench(), "--callers", JournalBench.CallersDefault, JournalBench.CallersMax));
         Add(new PredictorBenchCommand());
+        Add(new LayersBenchCommand());
+        Add(new LayersWorkerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh bench cascade --json", "mesh bench scale --agents-max 300000"];

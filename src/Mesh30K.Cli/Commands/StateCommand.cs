@@ -9,6 +9,7 @@ public sealed class StateCommand : VerbCommand
         Add(new StateMergeCommand());
         Add(new StateSaveCommand());
         Add(new StateCheckCommand());
+        Add(new StateWatchCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh state merge base.md QUEUE.md theirs.md --type queue", "mesh state check QUEUE.md FACTS.jsonl"];

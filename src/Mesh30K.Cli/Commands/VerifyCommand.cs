@@ -4,9 +4,14 @@ namespace Mesh30K.Cli.Commands;
 public sealed class VerifyCommand : VerbCommand
 {
     public VerifyCommand()
-        : base("verify", "Check the laws of shared state on random and enumerated histories") => Add(new VerifyCrdtCommand());
+        : base("verify", "Check what this build promises: laws, and faults that lose nothing")
+    {
+        Add(new VerifyCrdtCommand());
+        Add(new VerifyChannelCommand());
+    }
 
-    public override IReadOnlyList<string> Examples { get; } = ["mesh verify crdt", "mesh verify crdt --cases 1000000 --enumerate --json"];
+    public override IReadOnlyList<string> Examples { get; } =
+        ["mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json"];
 
     public override Task<ExitCode> RunAsync(VerbRun run) => throw new InvalidOperationException("verify has sub-verbs only");
 }

@@ -43,6 +43,9 @@ public sealed class MeshApi : IAsyncDisposable
     /// <summary>What <c>/v1/events</c> serves; others may publish to it too.</summary>
     public EventStream Events { get; }
 
+    /// <summary>Fires when clients are to wait no longer because the node stops.</summary>
+    internal CancellationToken Stopping => _stopping.Token;
+
     private string? Refusal => _draining ? "The node is stopping and takes no new operations." : _mesh.NotReadyBecause;
 
     /// <summary>Maps the endpoints.</summary>

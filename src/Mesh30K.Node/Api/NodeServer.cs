@@ -1,5 +1,7 @@
 using System.Net;
 using Mesh30K.Coordination.Cascades;
+using Mesh30K.Node.Api.Channels;
+using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Microsoft.AspNetCore.Routing;
 
@@ -11,7 +13,7 @@ public sealed record NodeServerOptions
     /// <summary>Where it listens; port 0 takes a free one. Default 127.0.0.1:7300.</summary>
     public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 7300);
 
-    /// <summary>The folder of the operator's key and of the file that says where the node is. Made when missing.</summary>
+    /// <summary>The folder of the operator's key, of the file that says where the node is, and of the task channels. Made when missing.</summary>
     public required string DataDirectory { get; init; }
 
     /// <summary>What an operation is where a request says nothing.</summary>
@@ -22,18 +24,20 @@ public sealed record NodeServerOptions
 }
 
 /// <summary>
-/// A node's server: the mesh behind HTTP, with the operator's key and the file by which commands find it. Owned by whoever started it.
+/// A node's server: the mesh and the task channels of the data directory behind HTTP, with the operator's key and the file by which commands find it. Owned by whoever started it.
 /// The mesh itself belongs to the caller, who stops it after this.
 /// </summary>
 public sealed class NodeServer : IAsyncDisposable
 {
     private readonly ApiHost _host;
+    private readonly ChannelHosts _channels;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, ChannelHosts channels, string stateFile)
     {
         _host = host;
         Api = api;
+        _channels = channels;
         _stateFile = stateFile;
     }
 
@@ -58,6 +62,7 @@ public sealed class NodeServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
         MeshApi api = new(mesh, options.Defaults);
+        ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
         try
         {
@@ -67,21 +72,23 @@ public sealed class NodeServer : IAsyncDisposable
                     Address = options.Listen.Address,
                     Port = options.Listen.Port,
                     Key = key,
-                    Readiness = [new ReadinessCheck("mesh", () => mesh.NotReadyBecause)],
+                    Readiness = [new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause)],
                     Map = routes =>
                     {
                         api.Map(routes);
+                        new ChannelEndpoints(channels, api.Stopping).Map(routes);
                         options.Map(routes);
                     },
                 },
                 cancel).ConfigureAwait(false);
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
-            return new NodeServer(host, api, stateFile);
+            return new NodeServer(host, api, channels, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
+            await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -101,6 +108,7 @@ public sealed class NodeServer : IAsyncDisposable
     {
         NodeStateFile.RemoveIfOwn(_stateFile);
         await _host.DisposeAsync().ConfigureAwait(false);
+        await _channels.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -29,6 +29,9 @@ public sealed record Problem(int Status, string Title, string Detail, string? Hi
     [JsonIgnore]
     public int? RetryAfterSeconds { get; init; }
 
+    /// <summary>The kind of problem as one snake_case word for programs; null where the status says it all.</summary>
+    public string? Code { get; init; }
+
     /// <summary>What is wrong, a field each; null when the problem is not about fields.</summary>
     public IReadOnlyList<FieldProblem>? Errors { get; init; }
 

@@ -27,13 +27,7 @@ public static class AtomicFile
         if (beside is not null) File.Delete(beside);
         try
         {
-            using (var file = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0 }))
-            {
-                if (!OperatingSystem.IsWindows() && File.Exists(path)) File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(path));
-                file.Write(content);
-                Sync(file.SafeFileHandle);
-            }
-
+            WriteBeside(temporary, path, content);
             File.Move(temporary, path, overwrite: true);
             SyncFolder(folder);
         }
@@ -42,6 +36,44 @@ public static class AtomicFile
             File.Delete(temporary);
             throw;
         }
+    }
+
+    /// <summary>
+    /// As <see cref="Replace"/>, and gives what it replaced; null when there was no file. Where the file system can exchange two names in one step (Linux,
+    /// not NFS), no write of others gets lost in between; elsewhere one that comes between reading and renaming does.
+    /// </summary>
+    public static byte[]? Swap(string path, ReadOnlySpan<byte> content)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string temporary = TemporaryFor(folder, path);
+        try
+        {
+            WriteBeside(temporary, path, content);
+            byte[]? replaced;
+            if (LinuxNative.TryExchange(temporary, path))
+            {
+                replaced = File.ReadAllBytes(temporary);
+            }
+            else
+            {
+                replaced = File.Exists(path) ? File.ReadAllBytes(path) : null;
+                File.Move(temporary, path, overwrite: true);
+            }
+            SyncFolder(folder);
+            return replaced;
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    private static void WriteBeside(string temporary, string path, ReadOnlySpan<byte> content)
+    {
+        using FileStream file = new(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0 });
+        if (!OperatingSystem.IsWindows() && File.Exists(path)) File.SetUnixFileMode(file.SafeFileHandle, File.GetUnixFileMode(path));
+        file.Write(content);
+        Sync(file.SafeFileHandle);
     }
 
     /// <summary>

@@ -84,6 +84,21 @@ internal static partial class LinuxNative
         return (FileType)(BitConverter.ToUInt16(status, modeOffset) & typeMask);
     }
 
+    /// <summary>Exchanges what two paths name, in one step. False where the file system cannot, or one of them does not exist: nothing was done.</summary>
+    internal static bool TryExchange(string a, string b)
+    {
+        const int currentFolder = -100;
+        const uint exchange = 2;
+        try
+        {
+            return IsSupported && RenameAt2(currentFolder, a, currentFolder, b, exchange) == 0;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return false; // a libc older than glibc 2.28
+        }
+    }
+
     /// <summary>A folder opened for reading, which .NET does not offer, so that a rename in it can be synced. Throws when it cannot.</summary>
     internal static SafeFileHandle OpenFolder(string path)
     {
@@ -139,6 +154,9 @@ internal static partial class LinuxNative
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RenameAt2(int folderOfA, string a, int folderOfB, string b, uint flags);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags, uint mode);

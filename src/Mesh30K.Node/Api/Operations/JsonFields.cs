@@ -54,6 +54,10 @@ internal sealed class JsonFields
         : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number
         : WrongValue<int>(name, value, "must be a whole number");
 
+    public long? Long(string name) => Find(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) ? number
+        : WrongValue<long>(name, value, "must be a whole number");
+
     public bool? Flag(string name) => Find(name) is not { } value ? null
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
         : WrongValue<bool>(name, value, "must be true or false");
