@@ -38,7 +38,7 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
         List<string> broken = [];
         try
         {
-            while (_running.Count < options.Processes) Start();
+            StartAll();
             for (int kill = 0; kill < options.Kills; kill++)
             {
                 await Task.Delay(_random.Next(PauseMsLeast, PauseMsMost), stop).ConfigureAwait(false);
@@ -62,6 +62,12 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
         return new CrashReport(
             options.Kills, options.Processes, options.Seed, counts.Done + counts.Waiting + counts.Ready + counts.Claimed + counts.Failed, acknowledged.Count, findings.Lost + broken.Count,
             findings.DoneTwice, findings.OutOfOrder, findings.StaleCheckpoints, witness.Compactions, Math.Round(Stopwatch.GetElapsedTime(from).TotalSeconds, 2), [.. broken, .. findings.Findings]);
+    }
+
+    /// <summary>Starts the processes; they work until they are told to drain, or this is disposed.</summary>
+    public void StartAll()
+    {
+        while (_running.Count < options.Processes) Start();
     }
 
     public void Dispose()
