@@ -51,9 +51,9 @@ public sealed class QueueVerbTests
     {
         using QueueFixture queue = new();
         await queue.OkAsync("push", "a");
-        CommandLineRun claimed = await queue.RunAsync(new(StringComparer.Ordinal) { ["MESH_AGENT"] = "ana" }, null, "next", "--data-dir", queue.DataOf("data"));
+        CommandLineRun claimed = await queue.RunAsync(new Dictionary<string, string>(StringComparer.Ordinal) { ["MESH_AGENT"] = "ana" }, null, "next", "--data-dir", queue.DataOf("data"));
         Assert.Contains("token 1, attempt 1 of 3", claimed.Out, StringComparison.Ordinal);
-        CommandLineRun done = await queue.RunAsync(new(StringComparer.Ordinal) { ["MESH_TOKEN"] = "1" }, null, "done", "1", "--data-dir", queue.DataOf("data"));
+        CommandLineRun done = await queue.RunAsync(new Dictionary<string, string>(StringComparer.Ordinal) { ["MESH_TOKEN"] = "1" }, null, "done", "1", "--data-dir", queue.DataOf("data"));
         Assert.Equal(ExitCode.Ok, done.Exit);
     }
 
@@ -66,11 +66,11 @@ public sealed class QueueVerbTests
         CommandLineRun nobody = await queue.RunAsync("cancel", "1");
         Assert.Equal(ExitCode.Usage, nobody.Exit);
         Assert.Contains("give --yes", nobody.Error, StringComparison.Ordinal);
-        CommandLineRun no = await queue.RunAsync([], "no\n", "cancel", "1", "--data-dir", queue.DataOf("data"));
+        CommandLineRun no = await queue.RunAsync(QueueFixture.NoVariables, "no\n", "cancel", "1", "--data-dir", queue.DataOf("data"));
         Assert.Equal(ExitCode.NotAchieved, no.Exit);
         Assert.Contains("nothing was cancelled", no.Error, StringComparison.Ordinal);
         Assert.Equal(3, (await queue.OkAsync("list", "--json")).Json().GetProperty("total").GetInt32());
-        CommandLineRun yes = await queue.RunAsync([], "yes\n", "cancel", "2", "--data-dir", queue.DataOf("data"));
+        CommandLineRun yes = await queue.RunAsync(QueueFixture.NoVariables, "yes\n", "cancel", "2", "--data-dir", queue.DataOf("data"));
         Assert.Equal("cancelled 2 b\n", yes.Out);
         Assert.Equal("cancelled 1 a\n", (await queue.OkAsync("cancel", "1", "--yes")).Out);
         Assert.Equal("cancelled 1 a\ncancelled 3 c\n", (await queue.OkAsync("cancel", "1", "--yes", "--dependents")).Out);
@@ -98,7 +98,7 @@ public sealed class QueueVerbTests
         using QueueFixture queue = new();
         await queue.OkAsync("push", "first");
         string[] args = line.Split(' ');
-        CommandLineRun run = await queue.RunAsync([], null, [args[0], "--json", "--data-dir", queue.DataOf("data"), .. args[1..]]);
+        CommandLineRun run = await queue.RunAsync(QueueFixture.NoVariables, null, [args[0], "--json", "--data-dir", queue.DataOf("data"), .. args[1..]]);
         Assert.Equal((ExitCode.Usage, code), (run.Exit, run.Json().GetProperty("error").GetProperty("code").GetString()));
     }
 

@@ -52,9 +52,9 @@ public sealed class ChannelsApiTests
     {
         await using MeshFixture node = await MeshFixture.StartAsync();
         Task<HttpResponseMessage> waiting = PostAsync(node, "tasks/claim", """{"agent":"ana","wait_ms":30000}""");
-        await OkAsync(node, "tasks/push", """{"entries":[{"text":"build"}],"writer":"site"}""");
+        await OkAsync(node, "tasks/push", """{"entries":[{"text":"build"}]}""");
         using HttpResponseMessage reply = await waiting;
-        Assert.Equal(["1"], [.. Ids(await reply.Content.ReadFromJsonAsync<JsonElement>(Cancel)).Select(id => id.Split('@')[0])]);
+        Assert.Equal(["1"], Ids(await reply.Content.ReadFromJsonAsync<JsonElement>(Cancel)));
     }
 
     [Theory]
