@@ -15,6 +15,7 @@ public sealed class BenchCommand : VerbCommand
             Add(new BenchVerb(bench, "--agents", 30_000, 3_000_000));
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
         Add(new BenchVerb(new JournalBench(), "--callers", JournalBench.CallersDefault, JournalBench.CallersMax));
+        Add(new BenchVerb(new ChannelBench(), "--workers", ChannelBench.WorkersDefault, ChannelBench.WorkersMax));
         Add(new PredictorBenchCommand());
         Add(new LayersBenchCommand());
         Add(new LayersWorkerCommand());

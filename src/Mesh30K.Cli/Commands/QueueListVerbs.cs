@@ -86,7 +86,7 @@ public sealed class QueueExportCommand : QueueVerb
         string? file = run.Parse.GetValue(_file) is { } name ? run.PathOf(name) : null;
         EntryPage all = await queue.EntriesAsync(null, int.MaxValue, null, run.Stop).ConfigureAwait(false);
         string before = file is not null && File.Exists(file) ? QueueImportCommand.ReadSound(file) : "";
-        (string text, int added, int changed) = QueueFile.Write(all.Entries, before);
+        (string text, int added, int changed) = QueueFile.Write(all.Entries, all.Writer is not null, before);
         if (file is null)
         {
             run.Output.ResultText(new { Document = text }, text);

@@ -16,10 +16,11 @@ internal static class QueueFile
     /// what is no entry of the channel stays as it is.
     /// </summary>
     /// <param name="entries">The channel's entries, by number.</param>
+    /// <param name="hasWriter">Whether the channel's numbers carry a name: only then a clock tells anything.</param>
     /// <param name="existing">The document so far; empty for none.</param>
-    public static (string Text, int Added, int Changed) Write(IEnumerable<EntryView> entries, string existing)
+    public static (string Text, int Added, int Changed) Write(IEnumerable<EntryView> entries, bool hasWriter, string existing)
     {
-        Dictionary<Dot, EntryView> left = entries.ToDictionary(e => QueueDots.Parse(e.Id));
+        Dictionary<Dot, EntryView> left = entries.Select(e => hasWriter ? e : e with { Clock = null }).ToDictionary(e => QueueDots.Parse(e.Id));
         StringBuilder text = new(existing.Length);
         int changed = 0;
         bool asList = true;

@@ -20,11 +20,11 @@ internal sealed record CrashReport(
 internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDisposable
 {
     private const int PauseMsLeast = 10;
-    private const int PauseMsMost = 60;
+    private const int PauseMsMost = 80;
 
     private static readonly TimeSpan DrainWithin = TimeSpan.FromMinutes(2);
 
-    private readonly List<Process> _running = [];
+    private readonly List<(Process Process, string Log)> _running = [];
     private readonly Random _random = new(options.Seed);
     private int _started;
 
@@ -38,7 +38,7 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
         List<string> broken = [];
         try
         {
-            while (_running.Count < options.Processes) Start();
+            StartAll();
             for (int kill = 0; kill < options.Kills; kill++)
             {
                 await Task.Delay(_random.Next(PauseMsLeast, PauseMsMost), stop).ConfigureAwait(false);
@@ -64,19 +64,27 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
             findings.DoneTwice, findings.OutOfOrder, findings.StaleCheckpoints, witness.Compactions, Math.Round(Stopwatch.GetElapsedTime(from).TotalSeconds, 2), [.. broken, .. findings.Findings]);
     }
 
+    /// <summary>Starts the processes; they work until they are told to drain, or this is disposed.</summary>
+    public void StartAll()
+    {
+        while (_running.Count < options.Processes) Start();
+    }
+
     public void Dispose()
     {
-        foreach (Process process in _running)
+        foreach ((Process process, _) in _running)
         {
             if (!process.HasExited) process.Kill();
             process.Dispose();
         }
     }
 
+    /// <summary>Mostly one that is at work: starting takes a process longer than many a pause, and a death then tells little.</summary>
     private async Task KillOneAsync(List<string> broken)
     {
-        int victim = _random.Next(_running.Count);
-        Process process = _running[victim];
+        int[] atWork = [.. Enumerable.Range(0, _running.Count).Where(i => File.Exists(_running[i].Log) && new FileInfo(_running[i].Log).Length > 0)];
+        int victim = atWork.Length > 0 && _random.Next(10) > 0 ? atWork[_random.Next(atWork.Length)] : _random.Next(_running.Count);
+        Process process = _running[victim].Process;
         _running.RemoveAt(victim);
         if (process.HasExited) broken.Add(Ended(process));
         process.Kill();
@@ -88,7 +96,7 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
     {
         using CancellationTokenSource within = CancellationTokenSource.CreateLinkedTokenSource(stop);
         within.CancelAfter(DrainWithin);
-        foreach (Process process in _running)
+        foreach ((Process process, _) in _running)
         {
             try
             {
@@ -107,16 +115,16 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
     private void Start()
     {
         int number = ++_started;
+        string name = $"w{number:00000}";
         string own = Environment.ProcessPath ?? "";
         string library = typeof(CrashRun).Assembly.Location;
         bool isMesh = Path.GetFileNameWithoutExtension(own) == Path.GetFileNameWithoutExtension(library);
         ProcessStartInfo start = new(isMesh ? own : "dotnet") { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
         if (!isMesh) start.ArgumentList.Add(library);
         string[] args =
-            ["verify", Commands.VerifyChannelWorkerCommand.Verb, "--site", site.Root, "--name", $"w{number:00000}", "--seed", (options.Seed + (7_919 * number)).ToString(CultureInfo.InvariantCulture)];
+            ["verify", Commands.VerifyChannelWorkerCommand.Verb, "--site", site.Root, "--name", name, "--seed", (options.Seed + (7_919 * number)).ToString(CultureInfo.InvariantCulture)];
         foreach (string arg in args) start.ArgumentList.Add(arg);
         start.Environment["DOTNET_TieredPGO"] = "0";
-        start.Environment["DOTNET_TieredCompilation"] = "1";
-        _running.Add(Process.Start(start)!);
+        _running.Add((Process.Start(start)!, Path.Combine(site.Logs, name)));
     }
 }

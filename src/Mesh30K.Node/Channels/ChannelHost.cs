@@ -29,6 +29,7 @@ public sealed class ChannelHost : IAsyncDisposable
     private Instant? _dueAt;
     private long _sequence;
     private long _sinceSnapshot;
+    private long _persisted;
     private bool _compacting;
     private Exception? _failure;
 
@@ -46,6 +47,18 @@ public sealed class ChannelHost : IAsyncDisposable
 
     /// <summary>The channel's folder.</summary>
     public ChannelFolder Folder => _folder;
+
+    /// <summary>Batches made durable so far, an fsync each.</summary>
+    public long Batches => _commit.Batches;
+
+    /// <summary>Bytes of records so far, without their framing.</summary>
+    public long BytesPersisted
+    {
+        get
+        {
+            lock (_gate) return _persisted;
+        }
+    }
 
     /// <summary>Why this host answers nothing any more; null while it does.</summary>
     public string? Failure
@@ -292,6 +305,7 @@ public sealed class ChannelHost : IAsyncDisposable
         {
             host._sequence = host._commit.Enqueue(kind, record);
             host._sinceSnapshot += record.Length;
+            host._persisted += record.Length;
             host._replica.Added(record.Length);
         }
     }
