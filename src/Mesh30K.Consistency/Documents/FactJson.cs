@@ -9,8 +9,8 @@ internal static class FactJson
 {
     private static readonly SearchValues<char> Escaped = SearchValues.Create([.. Enumerable.Range(0, 32).Select(c => (char)c), '"', '\\']);
 
-    /// <summary>Appends the value at which the reader stands, and leaves the reader at its end.</summary>
-    public static void AppendValue(ref Utf8JsonReader json, StringBuilder text)
+    /// <summary>Appends the value at which the reader stands, and leaves the reader at its end. The scratch space holds the longest string of it.</summary>
+    public static void AppendValue(ref Utf8JsonReader json, StringBuilder text, Span<char> scratch)
     {
         int depth = json.CurrentDepth;
         bool needsComma = false;
@@ -28,15 +28,15 @@ internal static class FactJson
                     text.Append(json.TokenType == JsonTokenType.EndObject ? '}' : ']');
                     break;
                 case JsonTokenType.PropertyName:
-                    AppendText(json.GetString(), text);
+                    AppendText(scratch[..json.CopyString(scratch)], text);
                     text.Append(':');
                     needsComma = false;
                     break;
                 case JsonTokenType.String:
-                    AppendText(json.GetString(), text);
+                    AppendText(scratch[..json.CopyString(scratch)], text);
                     break;
                 default:
-                    text.Append(Encoding.UTF8.GetString(json.ValueSpan));
+                    foreach (byte digit in json.ValueSpan) text.Append((char)digit);
                     break;
             }
         }

@@ -5,18 +5,17 @@ namespace Mesh30K.Consistency.Documents;
 /// <summary>The merge of facts: a G-Set. Lines that are blank or begin with <c>#</c> or <c>//</c> are prose; facts are sorted inside its gaps.</summary>
 internal sealed class FactMerge
 {
-    private readonly Dictionary<string, Fact> _read = []; // lines that several files have are read once
+    private readonly FactReader _reader = new();
     private readonly MergeOptions _options;
-    private byte[] _utf8 = new byte[1_024];
 
     private FactMerge(MergeOptions options) => _options = options;
 
     public static MergeReport Merge(DocumentText startText, DocumentText oursText, DocumentText theirsText, MergeOptions options)
     {
         FactMerge merge = new(options);
-        Document start = merge.Parse(startText, MergeSide.Base);
-        Document ours = merge.Parse(oursText, MergeSide.Ours);
-        Document theirs = merge.Parse(theirsText, MergeSide.Theirs);
+        Document start = merge.Parse(startText, MergeSide.Base, []);
+        Document ours = merge.Parse(oursText, MergeSide.Ours, [start]);
+        Document theirs = merge.Parse(theirsText, MergeSide.Theirs, [start, ours]);
         ProseMerge prose = ProseMerge.Of(start.Prose, ours.Prose, theirs.Prose);
         DocumentFailure? failure = oursText.FindTruncation(MergeSide.Ours, startText, theirsText, start.Facts.Count > 0)
             ?? theirsText.FindTruncation(MergeSide.Theirs, startText, oursText, start.Facts.Count > 0)
@@ -30,12 +29,13 @@ internal sealed class FactMerge
         return new MergeReport { Content = DocumentText.Write(text, startText, oursText, theirsText), Added = merged.Count - a.Count };
     }
 
-    public static Document Parse(DocumentText text, MergeOptions options) => new FactMerge(options).Parse(text, MergeSide.Ours);
+    public static Document Parse(DocumentText text, MergeOptions options) => new FactMerge(options).Parse(text, MergeSide.Ours, []);
 
-    private Document Parse(DocumentText text, MergeSide side)
+    /// <summary>Reads a file. Of the lines that one of the <paramref name="earlier"/> files has in the same order, it takes over the facts.</summary>
+    private Document Parse(DocumentText text, MergeSide side, ReadOnlySpan<Document> earlier)
     {
         Document document = new();
-        Dictionary<string, Fact>.AlternateLookup<ReadOnlySpan<char>> read = _read.GetAlternateLookup<ReadOnlySpan<char>>();
+        Span<int> at = stackalloc int[earlier.Length];
         for (int i = 0; i < text.Count; i++)
         {
             ReadOnlySpan<char> line = text[i];
@@ -44,29 +44,45 @@ internal sealed class FactMerge
                 document.Prose.Add(line, i + 1);
                 continue;
             }
-            if (!read.TryGetValue(line, out Fact? fact))
+            string error = "";
+            Fact? fact = Find(line, earlier, at) ?? _reader.TryRead(text.Text.AsMemory(text.StartOf(i), line.Length), out error);
+            if (fact is null)
             {
-                fact = Read(line, out string error);
-                if (fact is null)
-                {
-                    bool isCut = !text.IsComplete && i == text.Count - 1;
-                    document.Failure ??= Fail(isCut, side, i + 1, error);
-                    document.Prose.Add(line, i + 1);
-                    continue;
-                }
-                read[line] = fact;
+                bool isCut = !text.IsComplete && i == text.Count - 1;
+                document.Failure ??= Fail(isCut, side, i + 1, error);
+                document.Prose.Add(line, i + 1);
+                continue;
             }
+            Skip(fact, earlier, at);
             document.Failure ??= Stamps.FindAhead(fact.At, _options, side, i + 1);
             document.Facts.Add(new PlacedFact(fact, document.Prose.Gap));
         }
         return document;
     }
 
-    private Fact? Read(ReadOnlySpan<char> line, out string error)
+    /// <summary>The fact of a line that comes next in an earlier file.</summary>
+    private static Fact? Find(ReadOnlySpan<char> line, ReadOnlySpan<Document> earlier, ReadOnlySpan<int> at)
     {
-        int most = Encoding.UTF8.GetMaxByteCount(line.Length);
-        if (_utf8.Length < most) _utf8 = new byte[most * 2];
-        return Fact.TryParse(_utf8.AsSpan(0, Encoding.UTF8.GetBytes(line, _utf8)), out error);
+        for (int n = 0; n < earlier.Length; n++)
+        {
+            List<PlacedFact> facts = earlier[n].Facts;
+            if (at[n] < facts.Count && line.SequenceEqual(facts[at[n]].Fact.Json.Span)) return facts[at[n]].Fact;
+        }
+        return null;
+    }
+
+    /// <summary>In each earlier file skips what comes before a fact, and the fact: linear, and without effect on the result.</summary>
+    private static void Skip(Fact fact, ReadOnlySpan<Document> earlier, Span<int> at)
+    {
+        for (int n = 0; n < earlier.Length; n++)
+        {
+            List<PlacedFact> facts = earlier[n].Facts;
+            while (at[n] < facts.Count && Fact.Compare(facts[at[n]].Fact, fact) is var order and <= 0)
+            {
+                at[n]++;
+                if (order == 0) break;
+            }
+        }
     }
 
     private static DocumentFailure Fail(bool isCut, MergeSide side, int line, string error) => isCut
@@ -114,7 +130,7 @@ internal sealed class FactMerge
         int at = 0;
         for (int g = 0; g <= prose.Count; g++)
         {
-            for (; at < ends[g]; at++) text.Append(facts[order[at]].Fact.Json).Append('\n');
+            for (; at < ends[g]; at++) text.Append(facts[order[at]].Fact.Json.Span).Append('\n');
             if (g < prose.Count) text.Append(prose[g]).Append('\n');
         }
         return text;
@@ -133,7 +149,7 @@ internal sealed class FactMerge
         public List<DocumentElement> Elements()
         {
             List<DocumentElement> elements = new(Facts.Count);
-            foreach (PlacedFact placed in Facts) elements.Add(new DocumentElement(placed.Fact.Json, ""));
+            foreach (PlacedFact placed in Facts) elements.Add(new DocumentElement(placed.Fact.Json.ToString(), ""));
             return elements;
         }
     }

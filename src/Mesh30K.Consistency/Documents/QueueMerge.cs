@@ -86,10 +86,41 @@ internal sealed class QueueMerge
             ReadOnlySpan<QueueTask> start = Take(_start, ref s, id);
             ReadOnlySpan<QueueTask> ours = Take(_ours, ref o, id);
             ReadOnlySpan<QueueTask> theirs = Take(_theirs, ref t, id);
+            int first = _merged.Count;
+            if (start.Length == 1 && (ours.Length > 1 || theirs.Length > 1)) JoinOthers(start[0], ref ours, ref theirs);
             if (start.Length == 1 && IsUniform(ours) && IsUniform(theirs)) JoinRewordings(start[0], ours, theirs);
             else JoinEach(start, ours, theirs);
+            if (_merged.Count - first > 1) CollectionsMarshal.AsSpan(_merged)[first..].Sort(QueueTask.Compare);
         }
     }
+
+    /// <summary>
+    /// Joins, and takes out, the tasks that are known to be others than that of the base: a side that still has its words did not reword it, so what else
+    /// that side has of the number took the number by chance.
+    /// </summary>
+    private void JoinOthers(QueueTask start, ref ReadOnlySpan<QueueTask> ours, ref ReadOnlySpan<QueueTask> theirs)
+    {
+        List<QueueTask> others = [];
+        if (Has(ours, start)) others.AddRange(ours);
+        if (Has(theirs, start)) others.AddRange(theirs);
+        others.RemoveAll(start.HasTextOf);
+        if (others.Count == 0) return;
+        JoinEach([], Only(ours, others, isOther: true), Only(theirs, others, isOther: true));
+        ours = Only(ours, others, isOther: false);
+        theirs = Only(theirs, others, isOther: false);
+    }
+
+    private static bool Has(ReadOnlySpan<QueueTask> tasks, QueueTask text)
+    {
+        foreach (QueueTask task in tasks)
+        {
+            if (task.HasTextOf(text)) return true;
+        }
+        return false;
+    }
+
+    private static QueueTask[] Only(ReadOnlySpan<QueueTask> tasks, List<QueueTask> others, bool isOther) =>
+        Array.FindAll(tasks.ToArray(), task => others.Exists(task.HasTextOf) == isOther);
 
     private static ReadOnlySpan<QueueTask> Take(QueueTask[] tasks, ref int at, Dot id)
     {
@@ -117,7 +148,6 @@ internal sealed class QueueMerge
             foreach (QueueTask task in left) _merged.Add(task with { Gap = ours.IsEmpty ? _prose.GapOfTheirs(task.Gap) : _prose.GapOfOurs(task.Gap) });
             return;
         }
-        int first = _merged.Count;
         int o = 0;
         int t = 0;
         while (o < ours.Length || t < theirs.Length)
@@ -134,7 +164,6 @@ internal sealed class QueueMerge
             if (order <= 0) o++;
             if (order >= 0) t++;
         }
-        if (_merged.Count - first > 1) CollectionsMarshal.AsSpan(_merged)[first..].Sort(QueueTask.Compare);
     }
 
     private bool IsMoved(QueueTask start, QueueTask task, bool isTheirs) =>
