@@ -47,6 +47,47 @@ internal static class Blocking
         return blocked;
     }
 
+    /// <summary>
+    /// Whether what an ended entry depends on waits for the entry itself: only an import brings that, which may end before what it depends on exists.
+    /// O(what is above it).
+    /// </summary>
+    public static bool WouldWaitForItself(ChannelState state, ChannelNode node)
+    {
+        HashSet<Dot> seen = [];
+        Stack<ChannelNode> open = new([node]);
+        while (open.TryPop(out ChannelNode? waiting))
+        {
+            foreach (Dot id in waiting.DependsOn)
+            {
+                if (id == node.Id) return true;
+                if (seen.Add(id) && state.Find(id) is { Phase: Phase.Waiting } on) open.Push(on);
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Whether open entries wait for each other in a circle. Kahn's order (1962) of those that wait for an open entry: O(entries + edges).</summary>
+    public static bool HasCircle(ChannelState state, List<ChannelNode> nodes)
+    {
+        Dictionary<Dot, int> unmet = [];
+        Stack<ChannelNode> free = [];
+        foreach (ChannelNode node in nodes.Where(n => n.IsOpen))
+        {
+            int count = node.DependsOn.Count(on => state.Find(on) is { IsOpen: true });
+            if (count > 0) unmet.Add(node.Id, count);
+            else free.Push(node);
+        }
+        while (free.TryPop(out ChannelNode? node))
+        {
+            foreach (ChannelNode below in node.Dependents)
+            {
+                if (unmet[below.Id] > 1) unmet[below.Id]--;
+                else if (unmet.Remove(below.Id)) free.Push(below);
+            }
+        }
+        return unmet.Count > 0;
+    }
+
     /// <summary>The entries that wait for this one, through all levels.</summary>
     public static List<ChannelNode> WaitingFor(ChannelNode node)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Mesh30K.Consistency.Time;
 using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
@@ -22,7 +23,8 @@ public interface IChannelEffects
 /// <remarks>
 /// <para>Leases and retries go by the time that comes in with each step; a record says what became of them, so a replay needs no clock. Time may jump: a
 /// lease may then expire too early, and the fencing token keeps its holder from doing harm.</para>
-/// <para>The cost of a step is O(log n) in the open entries, and linear in what it adds, takes or ends. DUTY OF THE HOST: a journal that others write is
+/// <para>The cost of a step is O(log n) in the open entries, and linear in what it adds, takes or ends; a reopening is linear in what is above the entry, and
+    /// in the direct dependents of what it depends on. DUTY OF THE HOST: a journal that others write is
 /// applied to its end before a step.</para>
 /// </remarks>
 public sealed class Channel
@@ -115,7 +117,8 @@ public sealed class Channel
         Wake(now, effects);
         ChannelReply reply = command switch
         {
-            ChannelCommand.Push push => PushAll([push], now, effects),
+            ChannelCommand.Push push => Push(push, now, effects),
+            ChannelCommand.PushAll { Entries: [var only] } when _options.BatchMax > 0 => Push(only, now, effects),
             ChannelCommand.PushAll batch => PushAll(batch.Entries, now, effects),
             ChannelCommand.Claim claim => Claim(claim, now, effects),
             ChannelCommand.Complete complete => Complete(complete, now, effects),
@@ -191,20 +194,46 @@ public sealed class Channel
         _state.Retire(count);
     }
 
+    /// <summary>One entry needs no plan: it can depend on none that is new.</summary>
+    private ChannelReply Push(ChannelCommand.Push push, Instant now, IChannelEffects effects)
+    {
+        if (NewEntry.FindKnown(_state, _options, push, out ChannelNode? node) is { } unfit) return unfit;
+        Dot[] dependsOn = NewEntry.Ascending([.. push.DependsOn]);
+        if (node is not null) return NewEntry.Compare(node, push, dependsOn) ?? Changed(node);
+        foreach (Dot on in dependsOn)
+        {
+            string name = push.Id?.ToString() ?? "entry 1 of the batch";
+            if (on == push.Id || on.Number == -1) return Refusal(ChannelOutcome.Cycle, $"the dependencies form a circle: {name} depends on {name}");
+            if (on.Number < -1) return ChannelRules.Invalid("a dependency names no entry of the batch");
+        }
+        long last = NewEntry.Seen(_state.Writers.Find(_options.Writer)?.Seen ?? 0, push, _options.Writer);
+        Dot id = push.Id ?? new Dot(last + 1, _options.Writer);
+        if (NewEntry.Make(_state, _options, push, id, dependsOn, null, now, out node) is { } refusal) return refusal;
+        return Add(new ReadOnlySpan<ChannelNode>(in node!), now, effects) ?? Changed(node!);
+    }
+
     private ChannelReply PushAll(IReadOnlyList<ChannelCommand.Push> pushes, Instant now, IChannelEffects effects)
     {
         if (pushes.Count == 0 || pushes.Count > _options.BatchMax) return ChannelRules.Invalid($"a batch of {pushes.Count}; 1 to {_options.BatchMax}");
         (PushPlan plan, ChannelReply? refusal) = PushPlan.Make(_state, _options, pushes, now);
-        if (refusal is not null) return refusal;
-        if (plan.Fresh.Count > 0)
+        refusal ??= Add(CollectionsMarshal.AsSpan(plan.Fresh), now, effects);
+        return refusal ?? new ChannelReply(ChannelOutcome.Ok, [.. plan.Nodes.Select(n => n.View([]))]);
+    }
+
+    /// <summary>Persists and adds new entries; or says which bound they exceed.</summary>
+    private ChannelReply? Add(ReadOnlySpan<ChannelNode> fresh, Instant now, IChannelEffects effects)
+    {
+        if (fresh.IsEmpty) return null;
+        if (NewEntry.CheckBounds(_state, _options, fresh) is { } refusal) return refusal;
+        _record.Clear().At(now).Number(fresh.Length);
+        foreach (ChannelNode node in fresh)
         {
-            _record.Clear().At(now).Number(plan.Fresh.Count);
-            foreach (ChannelNode node in plan.Fresh) ChannelReplay.WriteNode(_record, node);
-            if (_record.Written.Length > RecordBytesMax) return Refusal(ChannelOutcome.Full, $"the entries make {_record.Written.Length} bytes; at most {RecordBytesMax}: push them in parts");
-            Persist(RecordKind.Pushed, effects);
-            foreach (ChannelNode node in plan.Fresh) _state.Add(node);
+            ChannelReplay.WriteNode(_record, node);
+            if (_record.Written.Length > RecordBytesMax) return Refusal(ChannelOutcome.Full, $"the entries make more than {RecordBytesMax} bytes: push them in parts");
         }
-        return new ChannelReply(ChannelOutcome.Ok, [.. plan.Nodes.Select(n => n.View([]))]);
+        Persist(RecordKind.Pushed, effects);
+        foreach (ChannelNode node in fresh) _state.Add(node);
+        return null;
     }
 
     private ChannelReply Claim(ChannelCommand.Claim claim, Instant now, IChannelEffects effects)
@@ -306,18 +335,16 @@ public sealed class Channel
         if (ChannelRules.Line("reason", cancel.Reason, _options.TextCharsMax) is { } wrong) return wrong;
         if (_state.Find(cancel.Id) is not { } node) return NotFound(cancel.Id);
         if (node.Phase == Phase.Done) return Refusal(ChannelOutcome.NotHeld, $"{node.Id} is done: too late to cancel it");
-        List<ChannelNode> cancelled = cancel.Dependents ? Blocking.WaitingFor(node) : [];
-        cancelled.Sort(static (a, b) => a.Id.CompareTo(b.Id));
-        List<ChannelNode> all = [.. cancelled];
-        if (node.Phase != Phase.Cancelled) all.Add(node);
-        all.Sort(static (a, b) => a.Id.CompareTo(b.Id));
+        List<ChannelNode> dependents = cancel.Dependents ? Blocking.WaitingFor(node) : [];
+        dependents.Sort(static (a, b) => a.Id.CompareTo(b.Id));
+        IEnumerable<ChannelNode> all = node.Phase == Phase.Cancelled ? dependents : dependents.Append(node).OrderBy(n => n.Id);
         foreach (ChannelNode[] part in all.Chunk(CancelsOfRecordMax))
         {
             _record.Clear().At(now).Text(cancel.Reason).Dots(Array.ConvertAll(part, n => n.Id));
             Persist(RecordKind.Cancelled, effects);
             foreach (ChannelNode each in part) _state.End(each, Phase.Cancelled, now, cancel.Reason);
         }
-        return new ChannelReply(ChannelOutcome.Ok, [node.View([]), .. cancelled.Select(n => n.View([]))]);
+        return new ChannelReply(ChannelOutcome.Ok, [node.View([]), .. dependents.Select(n => n.View([]))]);
     }
 
     private ChannelReply Reopen(Dot id, IChannelEffects effects)
@@ -326,6 +353,7 @@ public sealed class Channel
         if (node.Phase is not (Phase.Failed or Phase.Cancelled)) return Refusal(ChannelOutcome.NotHeld, $"{id} is {Word(node)}: only what failed or was cancelled can be reopened");
         if (!ChannelReplay.IsReopenable(_state, node))
             return Refusal(ChannelOutcome.UnknownDependency, $"{id} depends on {Array.Find(node.DependsOn, on => !ChannelReplay.IsDependable(_state, on, isOpen: true))}, which is not done and no more known: push it anew");
+        if (Blocking.WouldWaitForItself(_state, node)) return Refusal(ChannelOutcome.Cycle, $"{id} depends on an open entry that depends on {id}: cancel that one first");
         if (_state.Open >= _options.OpenMax) return Refusal(ChannelOutcome.Full, $"the channel has {_state.Open} open entries of at most {_options.OpenMax}; complete or cancel some");
         _record.Clear().Dot(id);
         Persist(RecordKind.Reopened, effects);

@@ -14,6 +14,10 @@ internal static class ChannelRules
         if (push.Key is not null && Name("key", push.Key, options) is { } key) return key;
         if (push.AttemptsMax < 1) return Invalid($"{push.AttemptsMax} attempts; at least 1");
         if (push.DependsOn.Count > options.DependenciesMax) return Invalid($"{push.DependsOn.Count} dependencies; at most {options.DependenciesMax}");
+        for (int d = 0; d < push.DependsOn.Count; d++)
+        {
+            if (push.DependsOn[d].Number is 0 or > ChannelFields.NumberMax) return Invalid("a dependency's number has to be from 1, with at most 18 digits");
+        }
         if (push.Id is { Number: < 1 or > ChannelFields.NumberMax }) return Invalid("the number has to be from 1, with at most 18 digits");
         if (push.Ended is < EntryStatus.Done) return Invalid("an entry can be imported as done, failed or cancelled, or as still to be done");
         foreach (Dot seen in push.Clock is null ? [] : push.Clock.Dots)

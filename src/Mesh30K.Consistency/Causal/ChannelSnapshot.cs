@@ -136,7 +136,7 @@ internal static class ChannelSnapshot
         Require(state.Writers.Find(node.Id.Writer) is { } writer && writer.Seen >= node.Id.Number && writer.Retired.Find(node.Id.Number) is null, "a channel's snapshot has an entry that its head does not know");
         Require(node.Key is null || state.FindKey(node.Key) is null, "a channel's snapshot has a key twice");
         Require((hasEnded ? node.Phase == pushed : node.IsOpen) && hasEnded == (node.EndedOrder > 0) && (node.EndedOrder == 0 || load.Ends.Add(node.EndedOrder)), "a channel's snapshot has an entry that cannot have ended so");
-        Require((node.Phase == Phase.Claimed) == (node.ClaimedBy is not null) && (node.Phase != Phase.Claimed || node.Token > 0), "a channel's snapshot has an entry that cannot be claimed so");
+        Require((node.Phase == Phase.Claimed) == (node.ClaimedBy is not null) && (node.Phase != Phase.Claimed || (node.Token > 0 && node.Attempts > 0)), "a channel's snapshot has an entry that cannot be claimed so");
         Require(node.Due.Ticks == 0 || node.Phase is Phase.Claimed or Phase.Delayed, "a channel's snapshot has an entry that is due and waits for no moment");
         Require(!node.Lapsed || node.Phase == Phase.Ready, "a channel's snapshot has a lapsed claim that cannot be");
         state.Register(node);
@@ -147,11 +147,13 @@ internal static class ChannelSnapshot
     {
         foreach (ChannelNode node in nodes)
         {
-            bool isKnown = Array.TrueForAll(node.DependsOn, on => on != node.Id && ChannelReplay.IsDependable(state, on, node.IsOpen));
+            // what it depended on when it was pushed may have been done, retired and forgotten since
+            bool isKnown = Array.TrueForAll(node.DependsOn, on => on != node.Id && (ChannelReplay.IsDependable(state, on, node.IsOpen) || on.Number <= state.Writers.Find(on.Writer)?.Retired.Forgotten));
             Require(isKnown, "a channel's snapshot has an entry without what it depends on");
         }
         foreach (ChannelNode node in nodes.Where(n => n.IsOpen)) state.Depend(node);
         Require(nodes.TrueForAll(n => !n.IsOpen || (n.Phase == Phase.Waiting) == (n.Unmet > 0)), "a channel's snapshot has an entry that waits for nothing, or does not wait");
+        Require(!Blocking.HasCircle(state, nodes), "a channel's snapshot has entries that wait for each other");
         foreach (ChannelNode node in nodes) state.Place(node);
         state.Loading = null;
     }

@@ -29,9 +29,10 @@ internal sealed class RetiredNumbers
         return at >= 0 && number <= _ranges[at].Last ? _ranges[at].Status : null;
     }
 
-    /// <summary>Adds a number that is not among them. Cheap at the end, where numbers arrive; elsewhere it moves what is above.</summary>
+    /// <summary>Adds a number that is not among them; a straggler among the forgotten is forgotten too. Cheap at the end, where numbers arrive; elsewhere it moves what is above.</summary>
     public void Add(long number, EntryStatus status)
     {
+        if (number <= Forgotten) return;
         int at = RangesUpTo(number);
         Invariant.Check(at == 0 || _ranges[at - 1].Last < number);
         bool joinsLower = at > 0 && _ranges[at - 1].Last == number - 1 && _ranges[at - 1].Status == status;

@@ -6,7 +6,7 @@ namespace Mesh30K.Consistency.Tests.Causal;
 
 /// <summary>
 /// What a channel should do, written as plainly as possible: lists, searched from end to end. It shares no code with the channel but the commands.
-/// It knows outcomes and entries; messages, clocks and field rules are tested elsewhere.
+/// It knows outcomes, entries and clocks; messages and field rules are tested elsewhere.
 /// </summary>
 internal sealed class ChannelModel(ChannelOptions options)
 {
@@ -28,6 +28,7 @@ internal sealed class ChannelModel(ChannelOptions options)
         public string? Checkpoint;
         public string? Result;
         public int EndedAs;
+        public Dictionary<ReplicaId, long> Clock = [];
 
         public bool IsOpen => Ended == EntryStatus.Ready;
     }
@@ -35,7 +36,7 @@ internal sealed class ChannelModel(ChannelOptions options)
     private readonly Dictionary<Dot, EntryStatus> _retired = [];
     private long _tokens;
     private int _endings;
-    private long _numbers;
+    private readonly Dictionary<ReplicaId, long> _seen = [];
 
     public List<Task> Tasks { get; } = [];
 
@@ -131,7 +132,8 @@ internal sealed class ChannelModel(ChannelOptions options)
             order.Add(left[next]);
             left.RemoveAt(next);
         }
-        long number = pushes.Where(p => p.Id is { } id && id.Writer == options.Writer).Select(p => p.Id!.Value.Number).Append(_numbers).Max();
+        long number = pushes.Where(p => p.Id is { } id && id.Writer == options.Writer).Select(p => p.Id!.Value.Number)
+            .Concat(pushes.Select(p => p.Clock?[options.Writer] ?? 0)).Append(_seen.GetValueOrDefault(options.Writer)).Max();
         List<Task> fresh = [];
         Dot Resolve(Dot d) => d.Number < 0 ? (tasks[-1 - d.Number] ?? tasks[same[-1 - d.Number]])!.Id : d;
         foreach (int i in order)
@@ -145,7 +147,9 @@ internal sealed class ChannelModel(ChannelOptions options)
                 Key = pushes[i].Key,
                 AttemptsMax = pushes[i].AttemptsMax,
             };
-            if (task.DependsOn.Any(d => Find(d) is null && !IsDone(d) && !fresh.Exists(f => f.Id == d))) return (ChannelOutcome.UnknownDependency, []);
+            if (pushes[i].Ended is { } ended) task.Ended = ended;
+            if (task.IsOpen && task.DependsOn.Any(d => Find(d) is null && !IsDone(d) && !fresh.Exists(f => f.Id == d))) return (ChannelOutcome.UnknownDependency, []);
+            task.Clock = ClockOf(task, pushes[i].Clock, d => Find(d) ?? fresh.Find(f => f.Id == d));
             tasks[i] = task;
             fresh.Add(task);
         }
@@ -158,10 +162,42 @@ internal sealed class ChannelModel(ChannelOptions options)
             if ((pushes[i].Id ?? task.Id) != task.Id || (pushes[i].Text, pushes[i].Agent, pushes[i].Key) != (task.Text, task.Agent, task.Key) || !dependsOn.SequenceEqual(task.DependsOn))
                 return (ChannelOutcome.Taken, []);
         }
-        if (Tasks.Count(t => t.IsOpen) + fresh.Count > options.OpenMax) return (ChannelOutcome.Full, []);
+        if (Tasks.Count(t => t.IsOpen) + fresh.Count(t => t.IsOpen) > options.OpenMax) return (ChannelOutcome.Full, []);
         Tasks.AddRange(fresh);
-        _numbers = fresh.Where(f => f.Id.Writer == options.Writer).Select(f => f.Id.Number).Append(_numbers).Max();
+        foreach (Task task in fresh)
+        {
+            if (!task.IsOpen) task.EndedAs = ++_endings;
+            See(_seen, [task.Id, .. Dots(task.Clock)]);
+        }
         return (ChannelOutcome.Ok, [.. tasks.Select(t => t!)]);
+    }
+
+    private Dictionary<ReplicaId, long> ClockOf(Task task, VectorClock? given, Func<Dot, Task?> find)
+    {
+        Dictionary<ReplicaId, long> clock = [];
+        See(clock, [.. task.DependsOn]);
+        if (given is not null) See(clock, given.Dots.ToArray());
+        else if (task.Id.Writer == options.Writer) See(clock, [.. Dots(_seen).Where(d => d.Writer != options.Writer)]);
+        else foreach (Task on in task.DependsOn.Select(find).OfType<Task>()) See(clock, [.. Dots(on.Clock)]);
+        if (task.Id.Number > 1) See(clock, [new Dot(task.Id.Number - 1, task.Id.Writer)]);
+        return clock;
+    }
+
+    private static IEnumerable<Dot> Dots(Dictionary<ReplicaId, long> clock) => clock.Select(c => new Dot(c.Value, c.Key));
+
+    private static void See(Dictionary<ReplicaId, long> clock, Dot[] dots)
+    {
+        foreach (Dot dot in dots) clock[dot.Writer] = Math.Max(dot.Number, clock.GetValueOrDefault(dot.Writer));
+    }
+
+    public static string Show(Dictionary<ReplicaId, long> clock) => string.Join(',', Dots(clock).OrderBy(d => d.Writer));
+
+    /// <summary>Whether an entry that opens again would wait for itself.</summary>
+    private bool WouldWaitForItself(Task task)
+    {
+        HashSet<Dot> above = [.. task.DependsOn];
+        while (Tasks.Find(t => t.IsOpen && above.Contains(t.Id) && !t.DependsOn.All(above.Contains)) is { } next) above.UnionWith(next.DependsOn);
+        return above.Contains(task.Id);
     }
 
     private List<Task> Claim(string agent, Instant until, int limit)
@@ -211,6 +247,7 @@ internal sealed class ChannelModel(ChannelOptions options)
         if (Find(id) is not { } task) return (ChannelOutcome.NotFound, []);
         if (task.Ended is not (EntryStatus.Failed or EntryStatus.Cancelled)) return (ChannelOutcome.NotHeld, []);
         if (task.DependsOn.Any(d => Find(d) is null && !IsDone(d))) return (ChannelOutcome.UnknownDependency, []);
+        if (WouldWaitForItself(task)) return (ChannelOutcome.Cycle, []);
         if (Tasks.Count(t => t.IsOpen) >= options.OpenMax) return (ChannelOutcome.Full, []);
         (task.Ended, task.Attempts) = (EntryStatus.Ready, 0);
         return (ChannelOutcome.Ok, [task]);

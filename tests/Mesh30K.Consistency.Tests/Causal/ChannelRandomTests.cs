@@ -35,6 +35,7 @@ public sealed class ChannelRandomTests
     {
         private static readonly string[] Agents = ["ana", "bob", "cyd"];
         private static readonly ReplicaId Bob = ReplicaId.Parse("bob");
+        private static readonly ReplicaId Cyd = ReplicaId.Parse("cyd");
         private readonly Random _random = new(seed);
         private readonly ChannelOptions _options = new()
         {
@@ -126,8 +127,8 @@ public sealed class ChannelRandomTests
                 ChannelModel.Task t = tasks[i];
                 ChannelEntry e = entries[i];
                 Assert.Equal(
-                    (t.Id, model.StatusOf(t), t.Holder, t.Token, t.Lease, t.Retry, t.Attempts, t.Checkpoint, t.Result),
-                    (e.Id, e.Status, e.ClaimedBy, e.Token, e.LeaseUntil, e.RetryAt, e.Attempts, e.Checkpoint, e.Result));
+                    (t.Id, model.StatusOf(t), t.Holder, t.Token, t.Lease, t.Retry, t.Attempts, t.Checkpoint, t.Result, ChannelModel.Show(t.Clock)),
+                    (e.Id, e.Status, e.ClaimedBy, e.Token, e.LeaseUntil, e.RetryAt, e.Attempts, e.Checkpoint, e.Result, e.Clock.ToString()));
                 List<Dot> blockedBy = [.. model.BlockedBy(t)];
                 if (!blockedBy.SequenceEqual(e.BlockedBy) || !blockedBy.SequenceEqual(channel.Find(e.Id)!.BlockedBy)) Assert.Fail($"{t.Id} is blocked by {string.Join(' ', blockedBy)}, not {string.Join(' ', e.BlockedBy)}");
             }
@@ -176,15 +177,17 @@ public sealed class ChannelRandomTests
             }
             if (index == 0 && _random.Next(8) != 0) dependsOn.RemoveAll(d => d.Number < 0);
             bool isImport = _random.Next(5) == 0;
+            EntryStatus? ended = isImport && _random.Next(3) == 0 ? EntryStatus.Done + _random.Next(3) : null;
+            VectorClock? clock = isImport && _random.Next(3) == 0 ? VectorClock.Empty.With(new Dot(1 + _random.Next(60), _random.Next(4) == 0 ? _options.Writer : Cyd)) : null;
             return new ChannelCommand.Push(
                 "text " + _random.Next(2).ToString(CultureInfo.InvariantCulture), dependsOn, _random.Next(3) == 0 ? Agent() : null,
                 _random.Next(4) == 0 ? "key " + _random.Next(20).ToString(CultureInfo.InvariantCulture) : null,
-                isImport ? new Dot(1 + _random.Next(40), _random.Next(3) == 0 ? _options.Writer : Bob) : null, 1 + _random.Next(3));
+                isImport ? new Dot(1 + _random.Next(40), _random.Next(3) == 0 ? _options.Writer : Bob) : null, 1 + _random.Next(3), clock, ended);
         }
 
         private static string Describe(ChannelCommand command) => command switch
         {
-            ChannelCommand.Push push => $"Push {push.Id} {push.Text} depends {string.Join(' ', push.DependsOn)} agent {push.Agent} key {push.Key}",
+            ChannelCommand.Push push => $"Push {push.Id} {push.Text} depends {string.Join(' ', push.DependsOn)} agent {push.Agent} key {push.Key} clock {push.Clock} ended {push.Ended}",
             ChannelCommand.PushAll all => $"PushAll [{string.Join("; ", all.Entries.Select(Describe))}]",
             _ => command.ToString(),
         };
