@@ -13,14 +13,11 @@ public sealed record CliContext
     /// <summary>Progress, logs and errors go here.</summary>
     public required TextWriter Error { get; init; }
 
-    /// <summary>Opens stdin, for verbs that read a document from it.</summary>
+    /// <summary>Opens stdin, for verbs that read a document from it, or ask.</summary>
     public Func<Stream> OpenIn { get; init; } = static () => Stream.Null;
 
     /// <summary>Opens stdout for bytes that have to stay as they are whatever the terminal's encoding is; null: they go to <see cref="Out"/> as text.</summary>
     public Func<Stream>? OpenOut { get; init; }
-
-    /// <summary>Where an answer to a question is read. Default: nothing.</summary>
-    public TextReader In { get; init; } = TextReader.Null;
 
     /// <summary>Whether there is somebody to ask.</summary>
     public bool InIsTerminal { get; init; }
@@ -50,7 +47,6 @@ public sealed record CliContext
             Error = Console.Error,
             OpenIn = Console.OpenStandardInput,
             OpenOut = Console.OpenStandardOutput,
-            In = Console.In,
             InIsTerminal = !Console.IsInputRedirected,
             OutIsTerminal = outIsTerminal,
             ErrorIsTerminal = !Console.IsErrorRedirected,

@@ -58,15 +58,14 @@ public sealed class MeshCommandLine
         new SectorCommand(),
         new OperationsCommand(),
         new OperationCommand(),
+        new InitCommand(),
+        new StateCommand(),
         new QueueCommand(),
+        new LayersCommand(),
         new DoctorCommand(),
         new SimulateCommand(),
         new VerifyCommand(),
-        new LayersCommand(),
         new BenchCommand(),
-        new InitCommand(),
-        new StateCommand(),
-        new VerifyCommand(),
         new CompletionCommand(),
     ];
 

@@ -225,7 +225,8 @@ public sealed class QueueCancelCommand : QueueVerb
             throw new CliException(new CliError(ExitCode.Usage, "confirmation_needed", $"this ends {affected.Count} tasks, and there is nobody to ask", "Look with --dry-run, then give --yes."));
         foreach (GraphNode node in affected.Take(20)) run.Output.Note($"  {node.Id} [{node.Status}] {Plain.Line(node.Text, 100)}");
         run.Output.Note($"Cancel {affected.Count} {(affected.Count == 1 ? "task" : "tasks")}? Type yes:");
-        return string.Equals(run.Context.In.ReadLine()?.Trim(), "yes", StringComparison.OrdinalIgnoreCase);
+        using StreamReader answer = new(run.Context.OpenIn());
+        return string.Equals(answer.ReadLine()?.Trim(), "yes", StringComparison.OrdinalIgnoreCase);
     }
 
     private static List<GraphNode> Affected(GraphView graph, string id, bool dependents)

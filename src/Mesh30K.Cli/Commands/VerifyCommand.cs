@@ -8,6 +8,7 @@ public sealed class VerifyCommand : VerbCommand
     {
         Add(new VerifyCrdtCommand());
         Add(new VerifyChannelCommand());
+        Add(new VerifyChannelWorkerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } =

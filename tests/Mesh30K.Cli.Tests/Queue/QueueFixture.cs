@@ -22,7 +22,7 @@ internal sealed class QueueFixture : IDisposable
         {
             Out = output,
             Error = error,
-            In = new StringReader(answer ?? ""),
+            OpenIn = () => new MemoryStream(System.Text.Encoding.UTF8.GetBytes(answer ?? "")),
             InIsTerminal = !string.IsNullOrEmpty(answer),
             Environment = environment.GetValueOrDefault,
             WorkingDirectory = Folder.FullName,
