@@ -24,7 +24,7 @@ public interface IChannelEffects
 /// <para>Leases and retries go by the time that comes in with each step; a record says what became of them, so a replay needs no clock. Time may jump: a
 /// lease may then expire too early, and the fencing token keeps its holder from doing harm.</para>
 /// <para>The cost of a step is O(log n) in the open entries, and linear in what it adds, takes or ends; a reopening is linear in what is above the entry, and
-    /// in the direct dependents of what it depends on. DUTY OF THE HOST: a journal that others write is
+/// in the direct dependents of what it depends on. DUTY OF THE HOST: a journal that others write is
 /// applied to its end before a step.</para>
 /// </remarks>
 public sealed class Channel

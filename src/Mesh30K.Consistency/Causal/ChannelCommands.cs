@@ -196,7 +196,10 @@ public sealed record ChannelOptions
     /// <summary>The name that this channel's numbers carry (<c>142@ana</c>): needed when channels of several machines meet in one file.</summary>
     public ReplicaId Writer { get; init; }
 
-    /// <summary>Entries that have not ended; each costs about 400 bytes and its texts. Default 1,000,000; a push beyond is refused (<see cref="ChannelOutcome.Full"/>).</summary>
+    /// <summary>
+    /// Entries that have not ended. Measured: 240 bytes each without texts and dependencies, 410 with one dependency, a text of 18 characters
+    /// and a key of 10 (2 bytes a character). Default 1,000,000; a push beyond is refused (<see cref="ChannelOutcome.Full"/>).
+    /// </summary>
     public int OpenMax { get; init; } = 1_000_000;
 
     /// <summary>

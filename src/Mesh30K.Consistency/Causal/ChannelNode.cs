@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Mesh30K.Consistency.Time;
 using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
@@ -29,7 +31,7 @@ internal enum Phase : byte
     Cancelled,
 }
 
-/// <summary>An entry as the channel keeps it. One object for each, about 200 bytes without its texts, because there may be a million.</summary>
+/// <summary>An entry as the channel keeps it: one object for each, because there may be a million. See <see cref="ChannelOptions.OpenMax"/> for what it costs.</summary>
 internal sealed class ChannelNode(Dot id, string text, Dot[] dependsOn, VectorClock seen)
 {
     public Dot Id { get; } = id;
@@ -106,8 +108,8 @@ internal sealed class ChannelNode(Dot id, string text, Dot[] dependsOn, VectorCl
     public ReadOnlySpan<ChannelNode> Dependents => _dependents switch
     {
         null => [],
-        List<ChannelNode> many => System.Runtime.InteropServices.CollectionsMarshal.AsSpan(many),
-        _ => System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpan(ref System.Runtime.CompilerServices.Unsafe.As<object, ChannelNode>(ref _dependents), 1),
+        List<ChannelNode> many => CollectionsMarshal.AsSpan(many),
+        _ => MemoryMarshal.CreateReadOnlySpan(ref Unsafe.As<object, ChannelNode>(ref _dependents), 1),
     };
 
     public void AddDependent(ChannelNode node)
@@ -227,36 +229,38 @@ internal sealed class EntryHeap<TOrder>
 
     private void Rise((long Key, ChannelNode Node) item, int at)
     {
+        Span<(long Key, ChannelNode Node)> items = CollectionsMarshal.AsSpan(_items);
         while (at > 0)
         {
             int parent = (at - 1) / Children;
-            if (!Precedes(item, _items[parent])) break;
-            Put(_items[parent], at);
+            if (!Precedes(item, items[parent])) break;
+            Put(items, items[parent], at);
             at = parent;
         }
-        Put(item, at);
+        Put(items, item, at);
     }
 
     private void Sink((long Key, ChannelNode Node) item, int at)
     {
-        while ((Children * at) + 1 < _items.Count)
+        Span<(long Key, ChannelNode Node)> items = CollectionsMarshal.AsSpan(_items);
+        while ((Children * at) + 1 < items.Length)
         {
             int least = (Children * at) + 1;
-            int end = Math.Min(least + Children, _items.Count);
+            int end = Math.Min(least + Children, items.Length);
             for (int child = least + 1; child < end; child++)
             {
-                if (Precedes(_items[child], _items[least])) least = child;
+                if (Precedes(items[child], items[least])) least = child;
             }
-            if (!Precedes(_items[least], item)) break;
-            Put(_items[least], at);
+            if (!Precedes(items[least], item)) break;
+            Put(items, items[least], at);
             at = least;
         }
-        Put(item, at);
+        Put(items, item, at);
     }
 
-    private void Put((long Key, ChannelNode Node) item, int at)
+    private static void Put(Span<(long Key, ChannelNode Node)> items, (long Key, ChannelNode Node) item, int at)
     {
-        _items[at] = item;
+        items[at] = item;
         TOrder.SetSlot(item.Node, at);
     }
 }

@@ -16,7 +16,7 @@ public sealed class ChannelRandomTests
     public void A_channel_does_what_the_naive_model_does_through_restarts()
     {
         int[] seeds = int.TryParse(Environment.GetEnvironmentVariable("MESH_CHANNEL_SEED"), CultureInfo.InvariantCulture, out int one) ? [one]
-            : [.. Enumerable.Range(1, int.TryParse(Environment.GetEnvironmentVariable("MESH_CHANNEL_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 600)];
+            : [.. Enumerable.Range(1, int.TryParse(Environment.GetEnvironmentVariable("MESH_CHANNEL_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 150)];
         foreach (int seed in seeds)
         {
             Run run = new(seed);
