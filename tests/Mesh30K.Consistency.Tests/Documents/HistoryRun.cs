@@ -195,7 +195,7 @@ internal sealed class HistoryRun
             Assert.True(found.Distinct(StringComparer.Ordinal).Count() == found.Length, $"{changes.Key} is doubled");
             int rewordings = changes.Count(change => change.Verb == "rewords");
             Assert.True(found.Length <= Math.Max(1, rewordings + (_picks ? 1 : 0)), $"{changes.Key} is there {found.Length} times");
-            if (!changes.Any(change => change.Verb == "finishes"))
+            if (!_picks && !changes.Any(change => change.Verb == "finishes"))
                 Assert.All(found, line => Assert.False(line.StartsWith("- [x]", StringComparison.Ordinal), $"{changes.Key} is done by nobody"));
             if (isRemoved) continue;
             if (changes.Any(change => change.Verb == "finishes")) HasAll(found, "- [x]");

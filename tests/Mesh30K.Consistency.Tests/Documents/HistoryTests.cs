@@ -36,6 +36,6 @@ public sealed class HistoryTests
     private static IEnumerable<int> Seeds()
     {
         if (int.TryParse(Environment.GetEnvironmentVariable("MESH_HISTORY_SEED"), CultureInfo.InvariantCulture, out int one)) return [one];
-        return Enumerable.Range(1, int.TryParse(Environment.GetEnvironmentVariable("MESH_HISTORY_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 200);
+        return Enumerable.Range(1, int.TryParse(Environment.GetEnvironmentVariable("MESH_HISTORY_RUNS"), CultureInfo.InvariantCulture, out int runs) ? runs : 100);
     }
 }

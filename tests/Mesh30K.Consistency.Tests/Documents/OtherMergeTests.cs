@@ -53,8 +53,20 @@ public sealed class OtherMergeTests
         Assert.Equal("# facts\n" + Fact1 + Fact2, Doc.Merge(DocumentType.Facts, "# facts\n", "# facts\n" + loose, "# facts\n" + Fact1));
     }
 
+    [Fact]
+    public void Facts_that_differ_in_one_member_are_two_and_a_repeated_line_is_one()
+    {
+        string other = Fact1.Replace(":1,", ":2,", StringComparison.Ordinal);
+        string loose = """{"z":1,"entity":"e","attribute":"b","value":1,"at":"2026-12-31T07:00:00.000Z","k":null}""" + "\n";
+        string canonical = """{"entity":"e","attribute":"b","value":1,"at":"2026-12-31T07:00:00.000Z","k":null,"z":1}""" + "\n";
+        Assert.Equal(Fact1 + other + canonical, Doc.Merge(DocumentType.Facts, "", Fact1 + loose + Fact1, loose + other));
+    }
+
     [Theory]
     [InlineData("{\"entity\":\"e\"}\n", "bad_fact")]
+    [InlineData("{\"entity\":\"e\",\"attribute\":\"a\",\"value\":1,\"at\":\"2026-11-21T07:00:00x000Z\"}\n", "bad_fact")]
+    [InlineData("{\"entity\":\"e\",\"attribute\":\"a\",\"value\":1,\"at\":\"2026-13-21T07:00:00Z\"}\n", "bad_fact")]
+    [InlineData("{\"k\":1,\"k\":1,\"entity\":\"e\",\"attribute\":\"a\",\"value\":1,\"at\":\"2026-11-21T07:00:00Z\"}\n", "bad_fact")]
     [InlineData("[1]\n", "bad_fact")]
     [InlineData("{\"entity\":1}\n", "bad_fact")]
     [InlineData("{\"entity\":\"e\",\"attribute\":\"a\",\"value\":1,\"at\":\"noon\"}\n", "bad_fact")]

@@ -23,6 +23,21 @@ public sealed class QueueMergeTests
     }
 
     [Fact]
+    public void Tasks_stay_in_their_place_below_prose_that_one_side_added()
+    {
+        string ours = "# Queue\n\nwords\nmore\n\n- [ ] [seq:1] build\n- [ ] [seq:2] [depends:1] push\n\n## Done\n\nnotes\n";
+        string theirs = Start + "- [x] [seq:3] test\n";
+        Assert.Equal(ours + "- [x] [seq:3] test\n", Doc.Merge(DocumentType.Queue, Start, ours, theirs));
+    }
+
+    [Fact]
+    public void A_task_that_took_the_number_of_another_one_is_not_done_with_it()
+    {
+        string start = "- [ ] [seq:4] build\n";
+        Assert.Equal("- [x] [seq:4] build\n- [ ] [seq:4] test\n", Doc.Merge(DocumentType.Queue, start, "- [x] [seq:4] build\n", start + "- [ ] [seq:4] test\n"));
+    }
+
+    [Fact]
     public void A_task_that_one_side_moved_and_the_other_finished_is_moved_and_finished()
     {
         string ours = "# Queue\n\n- [ ] [seq:2] [depends:1] push\n\n## Done\n\n- [ ] [seq:1] build\nnotes\n";
