@@ -12,8 +12,8 @@ internal sealed record CrashSite(string Root)
     public const string Channel = "crash";
     public const int ChainLength = 10;
 
-    /// <summary>No ended entry may be forgotten before it was checked; compaction happens every second or so.</summary>
-    public static ChannelStorageOptions Storage { get; } = new() { Channel = new ChannelOptions { EndedMax = 1_000_000 }, CompactBytes = 256 << 10, LockWithin = TimeSpan.FromSeconds(30) };
+    /// <summary>No ended entry may be forgotten before it was checked; compaction happens often.</summary>
+    public static ChannelStorageOptions Storage { get; } = new() { Channel = new ChannelOptions { EndedMax = 1_000_000 }, CompactBytes = 16 << 10, LockWithin = TimeSpan.FromSeconds(30) };
 
     public string Logs => Path.Combine(Root, "logs");
 
