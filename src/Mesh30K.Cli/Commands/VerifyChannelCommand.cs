@@ -50,7 +50,7 @@ public sealed class VerifyChannelCommand : VerbCommand
 
     private static void Render(IAnsiConsole console, CrashReport r)
     {
-        Views.Line(console, $"{r.Kills} kills of {r.Processes} processes in {r.WallS} s, seed {r.Seed}: {r.Entries:N0} entries, {r.Acknowledged:N0} acknowledgements, {r.Compactions} compactions seen");
+        Views.Line(console, $"{r.Kills} kills of {r.Processes} processes in {r.WallS} s, seed {r.Seed}: {r.Entries:N0} entries, {r.Acknowledged:N0} acknowledgements, {r.Resumed:N0} resumed from a checkpoint, {r.Compactions} compactions seen");
         Views.Line(console, $"  lost {r.Lost}, done twice {r.DoneTwice}, out of order {r.OutOfOrder}, stale checkpoints {r.StaleCheckpoints}");
         foreach (string finding in r.Findings) Views.Line(console, "  " + finding);
     }

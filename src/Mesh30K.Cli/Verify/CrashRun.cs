@@ -12,8 +12,9 @@ namespace Mesh30K.Cli.Verify;
 internal sealed record CrashRunOptions(int Kills, int Processes, int Seed);
 
 /// <summary>What came of it.</summary>
+/// <param name="Resumed">Claims that came with a checkpoint.</param>
 internal sealed record CrashReport(
-    int Kills, int Processes, int Seed, long Entries, int Acknowledged, int Lost, int DoneTwice, int OutOfOrder, int StaleCheckpoints, int Compactions, double WallS,
+    int Kills, int Processes, int Seed, long Entries, int Acknowledged, int Resumed, int Lost, int DoneTwice, int OutOfOrder, int StaleCheckpoints, int Compactions, double WallS,
     IReadOnlyList<string> Findings);
 
 /// <summary>Real processes on one channel, killed with SIGKILL at random points; then the rest finish, and what they were told is checked.</summary>
@@ -60,8 +61,8 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
         CrashFindings findings = CrashChecker.Check(acknowledged, witness);
         Consistency.Causal.ChannelCounts counts = witness.Channel.Counts;
         return new CrashReport(
-            options.Kills, options.Processes, options.Seed, counts.Done + counts.Waiting + counts.Ready + counts.Claimed + counts.Failed, acknowledged.Count, findings.Lost + broken.Count,
-            findings.DoneTwice, findings.OutOfOrder, findings.StaleCheckpoints, witness.Compactions, Math.Round(Stopwatch.GetElapsedTime(from).TotalSeconds, 2), [.. broken, .. findings.Findings]);
+            options.Kills, options.Processes, options.Seed, counts.Done + counts.Waiting + counts.Ready + counts.Claimed + counts.Failed, acknowledged.Count, acknowledged.Count(l => l is { Act: CrashAct.Claim, Mark.Number: > 0 }),
+            findings.Lost + broken.Count, findings.DoneTwice, findings.OutOfOrder, findings.StaleCheckpoints, witness.Compactions, Math.Round(Stopwatch.GetElapsedTime(from).TotalSeconds, 2), [.. broken, .. findings.Findings]);
     }
 
     /// <summary>Starts the processes; they work until they are told to drain, or this is disposed.</summary>

@@ -12,8 +12,8 @@ internal sealed record CrashSite(string Root)
     public const string Channel = "crash";
     public const int ChainLength = 10;
 
-    /// <summary>No ended entry may be forgotten before it was checked; compaction happens every second or so.</summary>
-    public static ChannelStorageOptions Storage { get; } = new() { Channel = new ChannelOptions { EndedMax = 1_000_000 }, CompactBytes = 256 << 10, LockWithin = TimeSpan.FromSeconds(30) };
+    /// <summary>No ended entry may be forgotten before it was checked; compaction happens often.</summary>
+    public static ChannelStorageOptions Storage { get; } = new() { Channel = new ChannelOptions { EndedMax = 1_000_000 }, CompactBytes = 16 << 10, LockWithin = TimeSpan.FromSeconds(30) };
 
     public string Logs => Path.Combine(Root, "logs");
 
@@ -46,10 +46,13 @@ internal sealed class CrashWorker(CrashSite site, string name, int seed)
             if (!drain && open < OpenMost) Push(channel, log);
             long from = Stopwatch.GetTimestamp();
             ChannelReply claim = channel.Step(new ChannelCommand.Claim(name, Lease), stop);
-            if (claim.Entries is [var entry]) Do(channel, log, from, entry);
+            if (claim.Entries is [var entry]) await DoAsync(channel, log, from, entry, stop).ConfigureAwait(false);
             else await Task.Delay(_random.Next(2, 20), stop).ConfigureAwait(false);
         }
     }
+
+    /// <summary>A while in which a kill hits a holder; now and then longer than the lease.</summary>
+    private Task WorkAsync(CancellationToken stop) => Task.Delay(_random.Next(100) == 0 ? Lease + TimeSpan.FromMilliseconds(100) : TimeSpan.FromMilliseconds(_random.Next(15)), stop);
 
     private void Push(FolderChannel channel, CrashLog log)
     {
@@ -59,7 +62,7 @@ internal sealed class CrashWorker(CrashSite site, string name, int seed)
         foreach (ChannelEntry entry in channel.Step(new ChannelCommand.PushAll(chain)).Entries) log.Add(CrashAct.Push, from, entry);
     }
 
-    private void Do(FolderChannel channel, CrashLog log, long from, ChannelEntry entry)
+    private async Task DoAsync(FolderChannel channel, CrashLog log, long from, ChannelEntry entry, CancellationToken stop)
     {
         log.Add(CrashAct.Claim, from, entry, CrashMark.Parse(entry.Checkpoint));
         (Dot id, long token) = (entry.Id, entry.Token);
@@ -68,20 +71,22 @@ internal sealed class CrashWorker(CrashSite site, string name, int seed)
         {
             CrashMark mark = new(token, i);
             from = Stopwatch.GetTimestamp();
-            if (channel.Step(new ChannelCommand.Checkpoint(id, token, mark.ToString(), Lease)).Outcome != ChannelOutcome.Ok) return; // another one has it
+            if (channel.Step(new ChannelCommand.Checkpoint(id, token, mark.ToString(), Lease), stop).Outcome != ChannelOutcome.Ok) return; // another one has it
             log.Add(CrashAct.Checkpoint, from, entry, mark);
+            await WorkAsync(stop).ConfigureAwait(false);
         }
+        await WorkAsync(stop).ConfigureAwait(false);
         from = Stopwatch.GetTimestamp();
         switch (_random.Next(20))
         {
             case 0:
-                channel.Step(new ChannelCommand.Release(id, token));
+                channel.Step(new ChannelCommand.Release(id, token), stop);
                 break;
             case 1:
-                channel.Step(new ChannelCommand.Fail(id, token, "once more", TimeSpan.FromMilliseconds(_random.Next(50))));
+                channel.Step(new ChannelCommand.Fail(id, token, "once more", TimeSpan.FromMilliseconds(_random.Next(50))), stop);
                 break;
             default:
-                if (channel.Step(new ChannelCommand.Complete(id, token, null)).Outcome == ChannelOutcome.Ok) log.Add(CrashAct.Complete, from, entry);
+                if (channel.Step(new ChannelCommand.Complete(id, token, null), stop).Outcome == ChannelOutcome.Ok) log.Add(CrashAct.Complete, from, entry);
                 break;
         }
     }

@@ -34,7 +34,7 @@ public sealed class QueueExchangeTests
         await queue.OkAsync(At("export", "bob", "QUEUE.md"));
         Assert.Equal("2@bob [waiting] bob deploys\n1@bob [ready] bob tests\n2 added, 1 were there already\n".Split('\n').Order(), (await queue.OkAsync(At("import", "ana", "QUEUE.md"))).Out.Split('\n').Order());
         string file = await File.ReadAllTextAsync(Path.Combine(queue.Folder.FullName, "QUEUE.md"), TestContext.Current.CancellationToken);
-        Assert.Contains("- [ ] [seq:2@bob] [depends:1@ana] [clock:1@ana] bob deploys", file, StringComparison.Ordinal);
+        Assert.Contains("- [ ] [seq:2@bob] [depends:1@ana] [clock:1@ana,1@bob] bob deploys", file, StringComparison.Ordinal);
         Assert.Equal(Lines(file), Lines((await queue.OkAsync(At("export", "ana"))).Out));
     }
 

@@ -73,7 +73,7 @@ public sealed class QueueVerbTests
         CommandLineRun yes = await queue.RunAsync(QueueFixture.NoVariables, "yes\n", "cancel", "2", "--data-dir", queue.DataOf("data"));
         Assert.Equal("cancelled 2 b\n", yes.Out);
         Assert.Equal("cancelled 1 a\n", (await queue.OkAsync("cancel", "1", "--yes")).Out);
-        Assert.Equal("cancelled 1 a\ncancelled 3 c\n", (await queue.OkAsync("cancel", "1", "--yes", "--dependents")).Out);
+        Assert.Equal("cancelled 2 b\ncancelled 3 c\n", (await queue.OkAsync("cancel", "2", "--yes", "--dependents")).Out);
     }
 
     [Theory]

@@ -14,7 +14,7 @@ public sealed class VerifyChannelTests
         Assert.True(run.Exit == ExitCode.Ok, run.Out + run.Error);
         JsonElement report = run.Json();
         Assert.Equal(40, report.GetProperty("kills").GetInt32());
-        Assert.True(report.GetProperty("acknowledged").GetInt32() > 100, run.Out);
+        Assert.True(report.GetProperty("acknowledged").GetInt32() > 100 && report.GetProperty("resumed").GetInt32() > 0, run.Out);
     }
 
     [Fact]

@@ -53,6 +53,22 @@ public sealed class ChannelHostTests
     }
 
     [Fact]
+    public async Task A_reply_comes_after_its_record_is_in_the_journal()
+    {
+        using ChannelFixture fixture = new();
+        await using ChannelHost host = fixture.Host();
+        using FolderChannel reader = fixture.Open();
+        for (int i = 1; i <= 100; i++)
+        {
+            await host.StepAsync(new ChannelCommand.Push("task", [], Key: $"k{i}"));
+            Assert.Equal(i, reader.Read(c => c.Counts.Ready));
+        }
+        Task<ChannelReply>[] repeated = [.. Enumerable.Range(0, 50).Select(_ => host.StepAsync(new ChannelCommand.Push("once", [], Key: "once")).AsTask())];
+        Assert.Equal(101, (await Task.WhenAny(repeated).ContinueWith(_ => reader.Read(c => c.Counts.Ready), TaskScheduler.Default).WaitAsync(Generous, Cancel)));
+        Assert.All(await Task.WhenAll(repeated), r => Assert.Equal(Id(101), r.Entries[0].Id));
+    }
+
+    [Fact]
     public async Task While_a_host_owns_the_channel_a_handle_is_told_and_can_still_look()
     {
         using ChannelFixture fixture = new();
