@@ -27,7 +27,15 @@ internal static class LawChecks
         Hold(Crdt.TryDecode(bytes, out T? read) && read.SameAs(state) && read.Encode().AsSpan().SequenceEqual(bytes), "decode(encode(a)) = a");
         Hold(!Crdt.TryDecode<T>(bytes.AsSpan(0, pick % bytes.Length), out _), "a cut encoding is refused");
         Hold(!Crdt.TryDecode<T>([.. bytes, 0], out _), "an encoding with more behind it is refused");
-        bytes[pick % bytes.Length] ^= (byte)(1 << (pick % 8));
+        int at = pick % bytes.Length;
+        ReadsOnlyCanonical<T>([.. bytes[..at], (byte)(bytes[at] | 0x80), 0, .. bytes[(at + 1)..]]); // a number spelled longer than it needs
+        bytes[at] ^= (byte)(1 << (pick % 8));
+        ReadsOnlyCanonical<T>(bytes);
+    }
+
+    private static void ReadsOnlyCanonical<T>(byte[] bytes)
+        where T : class, ICrdt<T>, new()
+    {
         if (Crdt.TryDecode(bytes, out T? other)) Hold(other.Encode().AsSpan().SequenceEqual(bytes), "only canonical bytes are read");
     }
 

@@ -122,16 +122,7 @@ internal sealed class ChannelModel(ChannelOptions options)
                 if (tasks[j] is null && ((pushes[i].Key is not null && pushes[i].Key == pushes[j].Key) || (pushes[i].Id is not null && pushes[i].Id == pushes[j].Id))) same[i] = same[j];
             }
         }
-        List<int> left = [.. Enumerable.Range(0, pushes.Count).Where(i => tasks[i] is null && same[i] == i)];
-        List<int> order = [];
-        int[] Inner(int i) => [.. pushes[i].DependsOn.Select(d => d.Number < 0 ? (int)(-1 - d.Number) : pushes.ToList().FindIndex(p => p.Id == d)).Where(d => d >= 0 && tasks[d] is null).Select(d => same[d])];
-        while (left.Count > 0)
-        {
-            int next = left.FindIndex(i => !Inner(i).Any(left.Contains));
-            if (next < 0) return (ChannelOutcome.Cycle, []);
-            order.Add(left[next]);
-            left.RemoveAt(next);
-        }
+        if (Order(pushes, tasks, same) is not { } order) return (ChannelOutcome.Cycle, []);
         long number = pushes.Where(p => p.Id is { } id && id.Writer == options.Writer).Select(p => p.Id!.Value.Number)
             .Concat(pushes.Select(p => p.Clock?[options.Writer] ?? 0)).Append(_seen.GetValueOrDefault(options.Writer)).Max();
         List<Task> fresh = [];
@@ -170,6 +161,22 @@ internal sealed class ChannelModel(ChannelOptions options)
             See(_seen, [task.Id, .. Dots(task.Clock)]);
         }
         return (ChannelOutcome.Ok, [.. tasks.Select(t => t!)]);
+    }
+
+    /// <summary>The new entries, each after those of the batch that it depends on; null for a circle.</summary>
+    private static List<int>? Order(IReadOnlyList<ChannelCommand.Push> pushes, Task?[] tasks, int[] same)
+    {
+        List<int> left = [.. Enumerable.Range(0, pushes.Count).Where(i => tasks[i] is null && same[i] == i)];
+        List<int> order = [];
+        int[] Inner(int i) => [.. pushes[i].DependsOn.Select(d => d.Number < 0 ? (int)(-1 - d.Number) : pushes.ToList().FindIndex(p => p.Id == d)).Where(d => d >= 0 && tasks[d] is null).Select(d => same[d])];
+        while (left.Count > 0)
+        {
+            int next = left.FindIndex(i => !Inner(i).Any(left.Contains));
+            if (next < 0) return null;
+            order.Add(left[next]);
+            left.RemoveAt(next);
+        }
+        return order;
     }
 
     private Dictionary<ReplicaId, long> ClockOf(Task task, VectorClock? given, Func<Dot, Task?> find)
