@@ -22,12 +22,16 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
 {
     private const int PauseMsLeast = 10;
     private const int PauseMsMost = 80;
+    private const int AtWorkTriesMost = 1_000; // on a slow machine a kill waits until one is, about 10 s
 
     private static readonly TimeSpan DrainWithin = TimeSpan.FromMinutes(2);
 
     private readonly List<(Process Process, string Log)> _running = [];
     private readonly Random _random = new(options.Seed);
     private int _started;
+
+    /// <summary>Those that were told something since they started.</summary>
+    private int[] AtWork => [.. Enumerable.Range(0, _running.Count).Where(i => new FileInfo(_running[i].Log) is { Exists: true, Length: > 0 })];
 
     public async Task<CrashReport> RunAsync(Action<string, double> progress, CancellationToken stop)
     {
@@ -45,6 +49,7 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
                 await Task.Delay(_random.Next(PauseMsLeast, PauseMsMost), stop).ConfigureAwait(false);
                 progress("killing", (double)kill / options.Kills);
                 journal.CatchUp(witness);
+                for (int tries = 0; AtWork.Length == 0 && tries < AtWorkTriesMost; tries++) await Task.Delay(PauseMsLeast, stop).ConfigureAwait(false);
                 await KillOneAsync(broken).ConfigureAwait(false);
                 Start();
             }
@@ -83,7 +88,7 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
     /// <summary>Mostly one that is at work: starting takes a process longer than many a pause, and a death then tells little.</summary>
     private async Task KillOneAsync(List<string> broken)
     {
-        int[] atWork = [.. Enumerable.Range(0, _running.Count).Where(i => File.Exists(_running[i].Log) && new FileInfo(_running[i].Log).Length > 0)];
+        int[] atWork = AtWork;
         int victim = atWork.Length > 0 && _random.Next(10) > 0 ? atWork[_random.Next(atWork.Length)] : _random.Next(_running.Count);
         Process process = _running[victim].Process;
         _running.RemoveAt(victim);

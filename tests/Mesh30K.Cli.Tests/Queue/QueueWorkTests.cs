@@ -41,10 +41,10 @@ public sealed class QueueWorkTests
         using QueueFixture queue = new();
         await queue.OkAsync("push", "slow");
         string go = Path.Combine(queue.Folder.FullName, "go");
-        Task<CommandLineRun> work = queue.RunAsync("work", "--agent", "ana", "--once", "--lease", "600ms", "--", "sh", "-c", $"echo part > $MESH_CHECKPOINT_FILE; while ! test -e {go}; do sleep 0.05; done");
+        Task<CommandLineRun> work = queue.RunAsync("work", "--agent", "ana", "--once", "--lease", "3s", "--", "sh", "-c", $"echo part > $MESH_CHECKPOINT_FILE; while ! test -e {go}; do sleep 0.05; done");
         JsonElement entry = await WhenAsync(queue, e => e.TryGetProperty("checkpoint", out _));
         DateTimeOffset until = entry.GetProperty("lease_until").GetDateTimeOffset();
-        entry = await WhenAsync(queue, e => e.GetProperty("status").GetString() == "claimed" && e.GetProperty("lease_until").GetDateTimeOffset() > until + TimeSpan.FromMilliseconds(700));
+        entry = await WhenAsync(queue, e => e.GetProperty("status").GetString() == "claimed" && e.GetProperty("lease_until").GetDateTimeOffset() > until + TimeSpan.FromMilliseconds(500));
         Assert.Equal(("part", 1), (entry.GetProperty("checkpoint").GetString(), entry.GetProperty("attempts").GetInt32()));
         await File.WriteAllTextAsync(go, "", Cancel);
         Assert.Equal(ExitCode.Ok, (await work).Exit);
