@@ -4,8 +4,6 @@ using Mesh30K.Cli.Verify;
 using Mesh30K.Consistency.Causal;
 using Mesh30K.Consistency.Journal;
 using Mesh30K.Node.Channels;
-using Mesh30K.Node.Runtime;
-using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Cli.Bench;
 
@@ -29,38 +27,21 @@ internal sealed class ChannelBench : IBench
 
     public async Task<BenchReport> RunAsync(BenchArguments arguments)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-bench-channel-");
-        try
-        {
-            string fileSystem = new DriveInfo(folder.FullName).DriveFormat;
-            if (fileSystem is "tmpfs" or "ramfs")
-                throw new CliException(new CliError(ExitCode.Usage, "no_disk", $"the temporary folder is on {fileSystem}, where nothing is durable", "Set TMPDIR to a folder on a disk."));
-            return await RunAsync(arguments, folder.FullName, fileSystem).ConfigureAwait(false);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
-    private async Task<BenchReport> RunAsync(BenchArguments arguments, string folder, string fileSystem)
-    {
+        using BenchDisk disk = BenchDisk.Create(Name);
         double seconds = arguments.SecondsPerRun;
-        int made = 0;
-        string Fresh() => Path.Combine(folder, $"{made++}");
-        _ = await HostAsync(Fresh(), arguments.Agents, seconds / 2, oneByOne: false).ConfigureAwait(false);
+        _ = await HostAsync(disk.Fresh(), arguments.Agents, seconds / 2, oneByOne: false).ConfigureAwait(false);
         List<double> limit = [];
         List<Measured> runs = [];
         double[] values = await arguments.RepeatAsync(Name, async _ =>
         {
-            Measured run = await HostAsync(Fresh(), arguments.Agents, seconds, oneByOne: false).ConfigureAwait(false);
+            Measured run = await HostAsync(disk.Fresh(), arguments.Agents, seconds, oneByOne: false).ConfigureAwait(false);
             runs.Add(run);
-            limit.Add(Bare(Fresh(), run, seconds / 2));
+            limit.Add(disk.Bare((int)((run.Bytes + (run.Steps * RecordFrame.OverheadBytes)) / run.Batches), run.Tasks / run.Batches, seconds / 2));
             return run.TasksPerSecond;
         }).ConfigureAwait(false);
-        Measured single = await HostAsync(Fresh(), arguments.Agents, seconds, oneByOne: true).ConfigureAwait(false);
-        double one = Folder(Fresh(), seconds);
-        double eight = await ProcessesAsync(Fresh(), 8, seconds, arguments.Stop).ConfigureAwait(false);
+        Measured single = await HostAsync(disk.Fresh(), arguments.Agents, seconds, oneByOne: true).ConfigureAwait(false);
+        double one = Folder(disk.Fresh(), seconds);
+        double eight = await ProcessesAsync(disk.Fresh(), 8, seconds, arguments.Stop).ConfigureAwait(false);
         double Median(Func<Measured, double> figure) => BenchReport.Quantile([.. runs.Select(figure)], 0.5);
         return new BenchReport
         {
@@ -74,7 +55,7 @@ internal sealed class ChannelBench : IBench
             LargerIsBetter = true,
             Extra =
             [
-                ("workers", arguments.Agents), ("file_system", fileSystem), ("steps_per_second", Median(r => r.Steps / r.Seconds)), ("fsyncs_per_second", Median(r => r.Batches / r.Seconds)),
+                ("workers", arguments.Agents), ("file_system", disk.FileSystem), ("steps_per_second", Median(r => r.Steps / r.Seconds)), ("fsyncs_per_second", Median(r => r.Batches / r.Seconds)),
                 ("mean_batch_steps", Median(r => r.Steps / r.Batches)), ("bytes_per_task", Median(r => r.Bytes / r.Tasks)), ("step_p50_ms", Median(r => BenchReport.Quantile(r.StepMs, 0.5))),
                 ("step_p99_ms", Median(r => BenchReport.Quantile(r.StepMs, 0.99))), ("cpu_us_per_task", Median(r => r.CpuUs / r.Tasks)), ("allocated_bytes_per_task", Median(r => r.Allocated / r.Tasks)),
                 ("one_command_a_step_tasks_per_second", single.TasksPerSecond), ("folder_one_process_tasks_per_second", one), ("folder_8_processes_tasks_per_second", eight),
@@ -101,23 +82,6 @@ internal sealed class ChannelBench : IBench
         return new Measured(
             all.Sum(w => w.Done), all.Sum(w => w.Steps), host.Batches - batches, host.BytesPersisted - bytes, elapsed, [.. all.SelectMany(w => w.StepMs)],
             Environment.CpuUsage.TotalTime.TotalMicroseconds - cpu, GC.GetTotalAllocatedBytes() - allocated);
-    }
-
-    /// <summary>Tasks a second that a loop could make durable which does nothing but write and sync.</summary>
-    private static double Bare(string path, Measured run, double seconds)
-    {
-        double recordsPerBatch = run.Steps / run.Batches;
-        byte[] batch = new byte[(int)((run.Bytes / run.Batches) + (recordsPerBatch * RecordFrame.OverheadBytes))];
-        new Random(1).NextBytes(batch);
-        using SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write);
-        long batches = 0;
-        long from = Stopwatch.GetTimestamp();
-        for (; Stopwatch.GetElapsedTime(from).TotalSeconds < seconds; batches++)
-        {
-            RandomAccess.Write(file, batch, batches * batch.Length);
-            DiskSync.Data(file);
-        }
-        return batches * (run.Tasks / run.Batches) / Stopwatch.GetElapsedTime(from).TotalSeconds;
     }
 
     /// <summary>One process on a shared folder: every step takes the lock and syncs by itself.</summary>

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using Mesh30K.Consistency.Journal;
-using Mesh30K.Node.Runtime;
 using Mesh30K.Node.Storage;
-using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Cli.Bench;
 
@@ -25,34 +23,17 @@ internal sealed class JournalBench : IBench
 
     public async Task<BenchReport> RunAsync(BenchArguments arguments)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-bench-journal-");
-        try
-        {
-            string fileSystem = new DriveInfo(folder.FullName).DriveFormat;
-            if (fileSystem is "tmpfs" or "ramfs")
-                throw new CliException(new CliError(ExitCode.Usage, "no_disk", $"the temporary folder is on {fileSystem}, where nothing is durable", "set TMPDIR to a folder on a disk"));
-            return await RunAsync(arguments, folder.FullName, fileSystem).ConfigureAwait(false);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
-    private async Task<BenchReport> RunAsync(BenchArguments arguments, string folder, string fileSystem)
-    {
+        using BenchDisk disk = BenchDisk.Create(Name);
         double seconds = arguments.SecondsPerRun;
-        int made = 0;
-        string Fresh() => Path.Combine(folder, $"{made++}");
-        _ = await AppendAsync(Fresh(), arguments.Agents, seconds / 2).ConfigureAwait(false);
+        _ = await AppendAsync(disk.Fresh(), arguments.Agents, seconds / 2).ConfigureAwait(false);
         List<double> limit = [], batch = [], one = [], bare = [];
         double[] values = await arguments.RepeatAsync(Name, async _ =>
         {
-            (double perSecond, double perBatch) = await AppendAsync(Fresh(), arguments.Agents, seconds).ConfigureAwait(false);
+            (double perSecond, double perBatch) = await AppendAsync(disk.Fresh(), arguments.Agents, seconds).ConfigureAwait(false);
             batch.Add(perBatch);
-            limit.Add(Bare(Fresh(), perBatch, seconds / 2));
-            one.Add((await AppendAsync(Fresh(), 1, seconds / 4).ConfigureAwait(false)).PerSecond);
-            bare.Add(Bare(Fresh(), 1, seconds / 4));
+            limit.Add(disk.Bare((int)(perBatch * RecordBytes), perBatch, seconds / 2));
+            one.Add((await AppendAsync(disk.Fresh(), 1, seconds / 4).ConfigureAwait(false)).PerSecond);
+            bare.Add(disk.Bare(RecordBytes, 1, seconds / 4));
             return perSecond;
         }).ConfigureAwait(false);
         return new BenchReport
@@ -67,7 +48,7 @@ internal sealed class JournalBench : IBench
             LargerIsBetter = true,
             Extra =
             [
-                ("callers", arguments.Agents), ("file_system", fileSystem), ("mean_batch_records", BenchReport.Quantile(batch, 0.5)),
+                ("callers", arguments.Agents), ("file_system", disk.FileSystem), ("mean_batch_records", BenchReport.Quantile(batch, 0.5)),
                 ("one_caller_appends_per_second", BenchReport.Quantile(one, 0.5)), ("bare_one_record_appends_per_second", BenchReport.Quantile(bare, 0.5)),
             ],
         };
@@ -90,22 +71,6 @@ internal sealed class JournalBench : IBench
         long appended = commit.Durable;
         await commit.DisposeAsync().ConfigureAwait(false);
         return (appended / elapsed, (double)appended / commit.Batches);
-    }
-
-    /// <summary>Records a second of a loop that does nothing but write and sync.</summary>
-    private static double Bare(string path, double recordsPerBatch, double seconds)
-    {
-        byte[] batch = new byte[(int)(recordsPerBatch * RecordBytes)];
-        new Random(1).NextBytes(batch);
-        using SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write);
-        long batches = 0;
-        long from = Stopwatch.GetTimestamp();
-        for (; Stopwatch.GetElapsedTime(from).TotalSeconds < seconds; batches++)
-        {
-            RandomAccess.Write(file, batch, batches * batch.Length);
-            DiskSync.Data(file);
-        }
-        return batches * recordsPerBatch / Stopwatch.GetElapsedTime(from).TotalSeconds;
     }
 
     private sealed class NoReader : IJournalReader
