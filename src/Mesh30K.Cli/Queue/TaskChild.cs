@@ -14,19 +14,22 @@ internal sealed class TaskChild : IDisposable
     /// <summary>Characters of the output that are kept: its end.</summary>
     private const int OutputCharsMax = 4_096;
 
+    /// <summary>How long to wait for the output's end once the command has ended: what it left running may hold the pipe open for ever.</summary>
+    private static readonly TimeSpan OutputWithin = TimeSpan.FromSeconds(1);
+
     private readonly Process _process;
-    private readonly Task<string> _output;
-    private readonly Task<string> _error;
+    private readonly OutputTail _output;
+    private readonly OutputTail _error;
 
     private TaskChild(Process process)
     {
         _process = process;
-        _output = TailAsync(process.StandardOutput);
-        _error = TailAsync(process.StandardError);
+        _output = new OutputTail(process.StandardOutput);
+        _error = new OutputTail(process.StandardError);
     }
 
     /// <summary>Starts it. Throws a <see cref="CliException"/> when there is no such command.</summary>
-    public static async Task<TaskChild> StartAsync(IReadOnlyList<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string input)
+    public static TaskChild Start(IReadOnlyList<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string input)
     {
         ProcessStartInfo start = new(command[0], command.Skip(1))
         {
@@ -46,15 +49,7 @@ internal sealed class TaskChild : IDisposable
         {
             throw new CliException(new CliError(ExitCode.Usage, "no_command", $"cannot start {command[0]}: {missing.Message}", "Give the command after --, for example: -- ./do-task.sh"));
         }
-        try
-        {
-            await child._process.StandardInput.WriteAsync(input).ConfigureAwait(false);
-            child._process.StandardInput.Close();
-        }
-        catch (IOException)
-        {
-            // It does not read its input.
-        }
+        _ = FeedAsync(child._process.StandardInput, input);
         return child;
     }
 
@@ -72,9 +67,12 @@ internal sealed class TaskChild : IDisposable
         }
     }
 
-    /// <summary>How it ended: its exit code, and its output and error as one line each.</summary>
-    public async Task<(int ExitCode, string Output, string Error)> ResultAsync() =>
-        (_process.ExitCode, await _output.ConfigureAwait(false), await _error.ConfigureAwait(false));
+    /// <summary>How it ended: its exit code, and its output and error as one line each, as far as they came within a second of its end.</summary>
+    public async Task<(int ExitCode, string Output, string Error)> ResultAsync()
+    {
+        await Task.WhenAny(Task.WhenAll(_output.Ended, _error.Ended), Task.Delay(OutputWithin)).ConfigureAwait(false);
+        return (_process.ExitCode, _output.ToLine(), _error.ToLine());
+    }
 
     public void Dispose()
     {
@@ -89,20 +87,59 @@ internal sealed class TaskChild : IDisposable
         _process.Dispose();
     }
 
-    private static async Task<string> TailAsync(StreamReader reader)
-    {
-        StringBuilder tail = new();
-        char[] buffer = new char[4_096];
-        int read;
-        while ((read = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0)
-        {
-            tail.Append(buffer, 0, read);
-            if (tail.Length > 2 * OutputCharsMax) tail.Remove(0, tail.Length - OutputCharsMax);
-        }
-        string text = tail.ToString().Trim();
-        return Line(text.Length > OutputCharsMax ? text[^OutputCharsMax..] : text);
-    }
-
     /// <summary>As a result, reason or checkpoint may be: one line, no half characters.</summary>
     public static string Line(string text) => Plain.Line(Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)), OutputCharsMax);
+
+    /// <summary>Apart from the wait for the end: a command that never reads must not keep its lease from being renewed.</summary>
+    private static async Task FeedAsync(StreamWriter stdin, string input)
+    {
+        await Task.Yield();
+        try
+        {
+            await stdin.WriteAsync(input).ConfigureAwait(false);
+            stdin.Close();
+        }
+        catch (Exception unread) when (unread is IOException or ObjectDisposedException)
+        {
+            // It does not read its input.
+        }
+    }
+
+    /// <summary>The end of what one pipe gave so far.</summary>
+    private sealed class OutputTail
+    {
+        private readonly StringBuilder _tail = new();
+
+        public OutputTail(StreamReader reader) => Ended = ReadAsync(reader);
+
+        public Task Ended { get; }
+
+        public string ToLine()
+        {
+            string text;
+            lock (_tail) text = _tail.ToString().Trim();
+            return Line(text.Length > OutputCharsMax ? text[^OutputCharsMax..] : text);
+        }
+
+        private async Task ReadAsync(StreamReader reader)
+        {
+            char[] buffer = new char[4_096];
+            try
+            {
+                int read;
+                while ((read = await reader.ReadAsync(buffer).ConfigureAwait(false)) > 0)
+                {
+                    lock (_tail)
+                    {
+                        _tail.Append(buffer, 0, read);
+                        if (_tail.Length > 2 * OutputCharsMax) _tail.Remove(0, _tail.Length - OutputCharsMax);
+                    }
+                }
+            }
+            catch (Exception closed) when (closed is IOException or ObjectDisposedException)
+            {
+                // The task's end was told; what was left running still wrote.
+            }
+        }
+    }
 }

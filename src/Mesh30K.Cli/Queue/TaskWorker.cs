@@ -46,8 +46,7 @@ internal sealed class TaskWorker(IQueue queue, TaskWorkerOptions options)
         try
         {
             await File.WriteAllTextAsync(checkpointFile, entry.Checkpoint ?? "", CancellationToken.None).ConfigureAwait(false);
-            using TaskChild child = await TaskChild.StartAsync(
-                options.Command, options.WorkingDirectory, EnvironmentOf(entry, checkpointFile), JsonSerializer.Serialize(entry, ChannelViews.Default.EntryView) + "\n").ConfigureAwait(false);
+            using TaskChild child = await StartAsync(entry, checkpointFile).ConfigureAwait(false);
             Held held = new(id, token, checkpointFile, entry.Checkpoint ?? "");
             if (!await RunAsync(child, held, stop).ConfigureAwait(false)) return Lost(entry);
             return await EndAsync(child, held, entry).ConfigureAwait(false);
@@ -59,7 +58,33 @@ internal sealed class TaskWorker(IQueue queue, TaskWorkerOptions options)
         }
         finally
         {
+            Delete(folder);
+        }
+    }
+
+    /// <summary>A command that cannot be started did nothing: the entry is given back, and the attempt does not count.</summary>
+    private async Task<TaskChild> StartAsync(EntryView entry, string checkpointFile)
+    {
+        try
+        {
+            return TaskChild.Start(options.Command, options.WorkingDirectory, EnvironmentOf(entry, checkpointFile), JsonSerializer.Serialize(entry, ChannelViews.Default.EntryView) + "\n");
+        }
+        catch (CliException)
+        {
+            await TryAsync(new ChannelCommand.Release(QueueDots.Parse(entry.Id), entry.Token!.Value)).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static void Delete(DirectoryInfo folder)
+    {
+        try
+        {
             folder.Delete(recursive: true);
+        }
+        catch (Exception left) when (left is IOException or UnauthorizedAccessException)
+        {
+            // The command removed it, or something that it left running writes there: no concern of the task.
         }
     }
 

@@ -44,7 +44,7 @@ public sealed record JournalManifest(Guid Journal, long Generation, uint BaseSeg
         if (!from.StartsWith(Magic)) return "it does not begin as a manifest";
         if (BinaryPrimitives.ReadUInt32LittleEndian(from[Checked..]) != Crc32C.Of(from[..Checked])) return "its checksum is wrong";
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(from[8..]);
-        if (version != Version) return $"format version {version} is not known here, only {Version}";
+        if (version != Version) return $"format version {version} is not known here, only {Version}: use the mesh that wrote it";
         manifest = new JournalManifest(
             new Guid(from.Slice(16, 16)), BinaryPrimitives.ReadInt64LittleEndian(from[32..]),
             BinaryPrimitives.ReadUInt32LittleEndian(from[12..]), BinaryPrimitives.ReadUInt32LittleEndian(from[56..]),

@@ -50,7 +50,7 @@ public readonly record struct SegmentHeader(Guid Journal, long Generation, uint 
         if (!from.StartsWith(Magic)) return "it does not begin as a segment";
         if (BinaryPrimitives.ReadUInt32LittleEndian(from[Checked..]) != Crc32C.Of(from[..Checked])) return "the segment header's checksum is wrong";
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(from[8..]);
-        if (version != Version) return $"format version {version} is not known here, only {Version}";
+        if (version != Version) return $"format version {version} is not known here, only {Version}: use the mesh that wrote it";
         header = new SegmentHeader(
             new Guid(from.Slice(16, 16)), BinaryPrimitives.ReadInt64LittleEndian(from[32..]),
             BinaryPrimitives.ReadUInt32LittleEndian(from[12..]), BinaryPrimitives.ReadInt64LittleEndian(from[40..]));

@@ -6,7 +6,7 @@ using Mesh30K.Node.Runtime;
 namespace Mesh30K.Node.Channels;
 
 /// <summary>A channel cannot be opened as asked. The message says why, <see cref="Hint"/> what to do.</summary>
-/// <param name="code"><c>bad_name</c>, <c>no_channel</c>, <c>writer_differs</c>, <c>channel_busy</c>, <c>channel_owned</c>, <c>too_many</c>.</param>
+/// <param name="code"><c>bad_name</c>, <c>no_channel</c>, <c>writer_differs</c>, <c>bad_writer</c>, <c>channel_busy</c>, <c>channel_owned</c>, <c>too_many</c>.</param>
 /// <param name="message">What is wrong, in one line.</param>
 /// <param name="hint">What would be right.</param>
 public sealed class ChannelAccessException(string code, string message, string hint) : Exception(message)
@@ -43,7 +43,9 @@ public sealed record ChannelFolder(string Name, string Location, ReplicaId Write
     {
         string location = LocationOf(dataDirectory, name);
         string file = Path.Combine(location, WriterFile);
-        return File.Exists(file) ? new ChannelFolder(name, location, WriterIn(file)) : null;
+        if (File.Exists(file)) return new ChannelFolder(name, location, WriterIn(file));
+        RefuseJournal(location, file);
+        return null;
     }
 
     /// <summary>
@@ -57,7 +59,11 @@ public sealed record ChannelFolder(string Name, string Location, ReplicaId Write
     {
         string location = LocationOf(dataDirectory, name);
         string file = Path.Combine(location, WriterFile);
-        if (!File.Exists(file)) AtomicFile.Write(file, Encoding.UTF8.GetBytes((writer ?? ReplicaId.None) + "\n"), replace: false);
+        if (!File.Exists(file))
+        {
+            RefuseJournal(location, file);
+            AtomicFile.Write(file, Encoding.UTF8.GetBytes((writer ?? ReplicaId.None) + "\n"), replace: false);
+        }
         ChannelFolder folder = new(name, location, WriterIn(file));
         if (writer is null || writer == folder.Writer) return folder;
         string has = folder.Writer.IsNone ? "no writer's name" : $"the writer {folder.Writer}";
@@ -96,8 +102,17 @@ public sealed record ChannelFolder(string Name, string Location, ReplicaId Write
 
     private static ReplicaId WriterIn(string file)
     {
-        string text = File.ReadAllText(file).TrimEnd('\n');
-        if (text.Length == 0) return ReplicaId.None;
-        return ReplicaId.TryParse(text, out ReplicaId writer) ? writer : throw new InvalidDataException($"{file} holds no writer's name");
+        string text = File.ReadAllText(file);
+        if (text == "\n") return ReplicaId.None;
+        return ReplicaId.TryParse(text.TrimEnd('\n'), out ReplicaId writer) ? writer : throw BadWriter($"{file} holds no writer's name");
     }
+
+    /// <summary>The writer's file is made before the journal: where it is missing, a new one would give the channel's numbers another name.</summary>
+    private static void RefuseJournal(string location, string file)
+    {
+        if (File.Exists(Path.Combine(location, "journal", "manifest")) && !File.Exists(file)) throw BadWriter($"{file} is missing beside the channel's journal");
+    }
+
+    private static ChannelAccessException BadWriter(string message) =>
+        new("bad_writer", message, "Bring it back from a backup, or write into it the name that the channel's numbers carry, as ana in 142@ana; an empty line for none.");
 }

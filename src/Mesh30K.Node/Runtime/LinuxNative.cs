@@ -50,7 +50,7 @@ internal static partial class LinuxNative
         const int ReadWriteCreateCloseOnExec = 0x80042;
         const uint OwnerReadWrite = 0x180;
         int descriptor = Open(path, ReadWriteCreateCloseOnExec, OwnerReadWrite);
-        if (descriptor < 0) throw new IOException($"cannot open {path}: error {Marshal.GetLastPInvokeError()}");
+        if (descriptor < 0) throw new IOException($"cannot open {path}: {Marshal.GetLastPInvokeErrorMessage()}");
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
@@ -104,7 +104,7 @@ internal static partial class LinuxNative
     {
         const int ReadOnlyCloseOnExec = 0x80000;
         int descriptor = Open(path, ReadOnlyCloseOnExec);
-        if (descriptor < 0) throw new IOException($"cannot open the folder {path}: error {Marshal.GetLastPInvokeError()}");
+        if (descriptor < 0) throw new IOException($"cannot open the folder {path}: {Marshal.GetLastPInvokeErrorMessage()}");
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 

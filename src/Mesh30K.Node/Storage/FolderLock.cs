@@ -55,7 +55,7 @@ internal sealed class FolderLock(string path) : IDisposable
         {
             int error = Marshal.GetLastPInvokeError();
             if (error == LinuxNative.WouldBlock) return false;
-            if (error != LinuxNative.Interrupted) throw new IOException($"cannot lock {path}: error {error}");
+            if (error != LinuxNative.Interrupted) throw new IOException($"cannot lock {path}: {Marshal.GetPInvokeErrorMessage(error)}");
         }
         return true;
     }

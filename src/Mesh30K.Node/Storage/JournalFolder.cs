@@ -227,6 +227,7 @@ public sealed class JournalFolder : IDisposable
             try
             {
                 if (_layout.ReadManifest() is { } now) _ = _cursor.ReadOn(reader, now);
+                else _layout.RefuseRecords();
                 return;
             }
             catch (JournalException error) when (error.Code == "damaged" && tries < TriesMax)

@@ -50,15 +50,21 @@ internal sealed class JournalLayout(string folder, JournalFiles files)
             : manifest;
     }
 
-    /// <summary>Makes an empty journal. What a crash while doing so left is cleared; segments with records are not a thing that it leaves.</summary>
-    internal JournalManifest Create()
+    /// <summary>Refuses records without a manifest: making a journal does not leave them, so that this is no empty one.</summary>
+    internal void RefuseRecords()
     {
         foreach ((uint segment, string path) in Segments())
         {
-            if (new FileInfo(path).Length > SegmentHeader.Bytes)
+            if (new FileInfo(path) is { Exists: true, Length: > SegmentHeader.Bytes })
                 throw new JournalException("damaged", $"{Path.Combine(folder, ManifestName)} is missing beside {segment:D10}{SegmentSuffix}, which holds records. Bring it back from a backup");
-            files.Delete(path);
         }
+    }
+
+    /// <summary>Makes an empty journal. What a crash while doing so left is cleared.</summary>
+    internal JournalManifest Create()
+    {
+        RefuseRecords();
+        foreach ((_, string path) in Segments()) files.Delete(path);
         JournalManifest manifest = new(Guid.NewGuid(), Generation: 1, BaseSegment: 1, LastSegment: 1, AsOf: 0, SnapshotRecords: 0);
         using (SafeFileHandle file = BeginSegment(new SegmentHeader(manifest.Journal, manifest.Generation, manifest.BaseSegment, FirstSequence: 1)))
             files.Sync(file);

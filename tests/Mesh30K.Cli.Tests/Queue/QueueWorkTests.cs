@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Mesh30K.Cli.Tests.Queue;
@@ -64,17 +66,81 @@ public sealed class QueueWorkTests
         Assert.Equal((ExitCode.NotAchieved, "0 done, 0 failed, 1 lost\n"), (ended.Exit, ended.Out));
     }
 
+    [Fact]
+    public async Task A_command_that_cannot_be_started_gives_the_task_back()
+    {
+        using QueueFixture queue = new();
+        await queue.OkAsync("push", "build");
+        CommandLineRun run = await queue.RunAsync("work", "--agent", "ana", "--once", "--", "./no-such-command");
+        Assert.Equal(ExitCode.Usage, run.Exit);
+        JsonElement entry = (await queue.OkAsync("list", "--json")).Json().GetProperty("entries")[0];
+        Assert.Equal(("ready", 0), (entry.GetProperty("status").GetString(), entry.GetProperty("attempts").GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_task_is_done_when_its_command_ends_although_what_it_started_holds_the_output()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the commands are for a shell");
+        using QueueFixture queue = new();
+        await queue.OkAsync("push", "start a server");
+        string pid = Path.Combine(queue.Folder.FullName, "pid");
+        try
+        {
+            CommandLineRun run = await queue.OkAsync("work", "--agent", "ana", "--once", "--", "sh", "-c", $"sleep 60 & echo $! > {pid}; echo started").WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+            Assert.Equal("1 done, 0 failed, 0 lost\n", run.Out);
+            Assert.Equal("started", (await queue.OkAsync("list", "--json")).Json().GetProperty("entries")[0].GetProperty("result").GetString());
+        }
+        finally
+        {
+            using Process left = Process.GetProcessById(int.Parse(await File.ReadAllTextAsync(pid, Cancel), CultureInfo.InvariantCulture));
+            left.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task The_lease_is_renewed_although_the_command_does_not_read_a_task_that_no_pipe_holds()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the commands are for a shell");
+        using QueueFixture queue = new();
+        await queue.OkAsync("push", new string('x', 60_000));
+        await queue.OkAsync("next", "--agent", "bob");
+        await queue.OkAsync("checkpoint", "1", "--token", "1", new string('y', 60_000));
+        await queue.OkAsync("release", "1", "--token", "1");
+        string go = Path.Combine(queue.Folder.FullName, "go");
+        Task<CommandLineRun> work = queue.RunAsync("work", "--agent", "ana", "--once", "--lease", "3s", "--", "sh", "-c", $"while ! test -e {go}; do sleep 0.05; done");
+        try
+        {
+            DateTimeOffset until = (await WhenAsync(queue, e => e.GetProperty("status").GetString() == "claimed")).GetProperty("lease_until").GetDateTimeOffset();
+            await WhenAsync(queue, e => e.TryGetProperty("lease_until", out JsonElement now) && now.GetDateTimeOffset() > until, tries: 100);
+        }
+        finally
+        {
+            await File.WriteAllTextAsync(go, "", Cancel);
+        }
+        Assert.Equal(ExitCode.Ok, (await work).Exit);
+    }
+
+    [Fact]
+    public async Task A_command_may_remove_the_folder_of_its_checkpoint_file()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the commands are for a shell");
+        using QueueFixture queue = new();
+        await queue.OkAsync("push", "clean");
+        CommandLineRun run = await queue.OkAsync("work", "--agent", "ana", "--once", "--", "sh", "-c", "rm -r \"$(dirname \"$MESH_CHECKPOINT_FILE\")\"");
+        Assert.Equal("1 done, 0 failed, 0 lost\n", run.Out);
+    }
+
     private static int Count(CommandLineRun run, string name) => run.Json().GetProperty(name).GetInt32();
 
-    /// <summary>The first entry when it is so, at most 30 s later.</summary>
-    private static async Task<JsonElement> WhenAsync(QueueFixture queue, Func<JsonElement, bool> holds)
+    /// <summary>The first entry when it is so, looked at so often with 50 ms between.</summary>
+    private static async Task<JsonElement> WhenAsync(QueueFixture queue, Func<JsonElement, bool> holds, int tries = 600)
     {
-        for (int tries = 0; tries < 600; tries++)
+        for (; tries > 0; tries--)
         {
             JsonElement entry = (await queue.OkAsync("list", "--json")).Json().GetProperty("entries")[0];
             if (holds(entry)) return entry;
             await Task.Delay(50, Cancel);
         }
-        throw new TimeoutException("it did not become so in 30 s");
+        throw new TimeoutException("it did not become so in time");
     }
 }

@@ -10,6 +10,28 @@ public sealed class FolderChannelTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("")]
+    [InlineData("a b\n")]
+    public void A_channel_whose_writers_file_was_lost_is_refused_and_gets_no_other_writer(string? left)
+    {
+        using ChannelFixture fixture = new();
+        ChannelFolder folder = fixture.Folder("tasks", "ana");
+        using (FolderChannel channel = FolderChannel.Open(folder, fixture.Options)) channel.Step(Chain(1), Cancel);
+        string file = Path.Combine(folder.Location, "writer");
+        if (left is null) File.Delete(file);
+        else File.WriteAllText(file, left);
+        foreach (Action open in (Action[])[() => fixture.Folder(), () => fixture.Folder("tasks", "bob"), () => ChannelFolder.Find(fixture.Data, "tasks")])
+        {
+            ChannelAccessException refused = Assert.Throws<ChannelAccessException>(open);
+            Assert.Equal("bad_writer", refused.Code);
+            Assert.Contains(file, refused.Message, StringComparison.Ordinal);
+        }
+        File.WriteAllText(file, "ana\n");
+        Assert.Equal("ana", fixture.Folder().Writer.ToString());
+    }
+
     [Fact]
     public void What_one_handle_pushes_the_other_claims_and_the_first_sees_done()
     {

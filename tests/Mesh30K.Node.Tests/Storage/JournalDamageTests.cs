@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Mesh30K.Consistency.Journal;
 using Mesh30K.Node.Storage;
 
@@ -54,6 +55,27 @@ public sealed class JournalDamageTests : IDisposable
             Assert.Equal("damaged", _box.Refused(Small).Code);
             Assert.Equal(cut, new FileInfo(_box.Segment(1)).Length);
         }
+    }
+
+    [Fact]
+    public void A_manifest_of_another_version_says_that_another_mesh_wrote_it()
+    {
+        Write();
+        byte[] manifest = File.ReadAllBytes(_box.Manifest);
+        manifest[8] = 2;
+        BinaryPrimitives.WriteUInt32LittleEndian(manifest.AsSpan(60), Crc32C.Of(manifest.AsSpan(0, 60)));
+        File.WriteAllBytes(_box.Manifest, manifest);
+        Assert.Contains("format version 2 is not known here, only 1: use the mesh that wrote it", _box.Refused(Small).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_lock_that_cannot_be_opened_says_why_in_words()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "elsewhere the lock is another one");
+        Write();
+        File.Delete(Path.Combine(_box.Folder, "lock"));
+        Directory.CreateDirectory(Path.Combine(_box.Folder, "lock"));
+        Assert.Contains("Is a directory", _box.Refused(Small).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -195,6 +217,8 @@ public sealed class JournalDamageTests : IDisposable
         byte[] manifest = File.ReadAllBytes(_box.Manifest);
         File.Delete(_box.Manifest);
         Assert.Contains("manifest is missing", _box.Refused(Small).Message, StringComparison.Ordinal);
+        using JournalFolder reading = JournalFolder.Open(_box.Folder, Small);
+        Assert.Contains("manifest is missing", Assert.Throws<JournalException>(() => reading.CatchUp(new Heard())).Message, StringComparison.Ordinal);
         File.WriteAllBytes(_box.Manifest, manifest[..63]);
         Assert.Equal("damaged", _box.Refused(Small).Code);
     }

@@ -11,6 +11,7 @@ internal sealed class JsonFields
     private const int ErrorsMax = 20;
     private const int ItemsMax = 30_000;
     private const int ValueCharsMax = 64;
+    private const string HalfPair = "must not hold half a surrogate pair";
 
     private readonly JsonElement _object;
     private readonly string _prefix;
@@ -43,8 +44,9 @@ internal sealed class JsonFields
     public JsonElement? Raw(string name) => _object.TryGetProperty(name, out JsonElement value) ? value.Clone() : null;
 
     public string? Text(string name) => Find(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString()
-        : Wrong<string>(name, value, "must be a text");
+        : value.ValueKind != JsonValueKind.String ? Wrong<string>(name, value, "must be a text")
+        : TryText(value, out string text) ? text
+        : Wrong<string>(name, value, HalfPair);
 
     public double? Number(string name) => Find(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) ? number
@@ -67,9 +69,14 @@ internal sealed class JsonFields
         if (Find(name) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(v => v.ValueKind != JsonValueKind.String))
             return Wrong<IReadOnlyList<string>>(name, value, "must be a list of texts");
-        return value.GetArrayLength() <= ItemsMax
-            ? [.. value.EnumerateArray().Select(v => v.GetString()!)]
-            : Wrong<IReadOnlyList<string>>(name, value, $"must have at most {ItemsMax} items");
+        if (value.GetArrayLength() > ItemsMax) return Wrong<IReadOnlyList<string>>(name, value, $"must have at most {ItemsMax} items");
+        List<string> texts = [];
+        foreach (JsonElement item in value.EnumerateArray())
+        {
+            if (!TryText(item, out string text)) return Wrong<IReadOnlyList<string>>(name, value, HalfPair);
+            texts.Add(text);
+        }
+        return texts;
     }
 
     public JsonFields? Object(string name, IReadOnlyList<string> known) => Find(name) is { } value ? Of(value, _prefix + name, Errors, known) : null;
@@ -90,6 +97,21 @@ internal sealed class JsonFields
     public static void Add(List<FieldProblem> errors, string field, string? value, string message)
     {
         if (errors.Count < ErrorsMax) errors.Add(new FieldProblem(Cut(field), value is null ? null : Cut(value), message));
+    }
+
+    /// <summary>False for half a surrogate pair, which JSON can say and no text can be.</summary>
+    private static bool TryText(JsonElement value, out string text)
+    {
+        text = "";
+        try
+        {
+            text = value.GetString()!;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     private JsonElement? Find(string name) =>

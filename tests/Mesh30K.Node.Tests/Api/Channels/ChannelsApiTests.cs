@@ -63,6 +63,8 @@ public sealed class ChannelsApiTests
     [InlineData("tasks/push", """{"entries":[{}]}""", "entries[0].text is needed")]
     [InlineData("tasks/push", """{"entries":[{"text":""}]}""", "blank")]
     [InlineData("tasks/push", """{"entries":[{"text":"a\nb"}]}""", "line break")]
+    [InlineData("tasks/push", """{"entries":[{"text":"a\ud800"}]}""", "half a surrogate pair")]
+    [InlineData("tasks/push", """{"entries":[{"text":"a","depends_on":["\ud800"]}]}""", "half a surrogate pair")]
     [InlineData("tasks/push", """{"entries":[{"text":"a","depends_on":["#0"]}]}""", "entries[0].depends_on")]
     [InlineData("tasks/push", """{"entries":[{"text":"a","depends_on":["x"]}]}""", "entries[0].depends_on")]
     [InlineData("tasks/push", """{"entries":[{"text":"a","depends_on":["99"]}]}""", "99")]
