@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Mesh30K.Cli.Verify;
 using Mesh30K.Consistency.Causal;
 using Mesh30K.Consistency.Journal;
 using Mesh30K.Node.Channels;
@@ -41,7 +40,6 @@ internal sealed class ChannelBench : IBench
         }).ConfigureAwait(false);
         Measured single = await HostAsync(disk.Fresh(), arguments.Agents, seconds, oneByOne: true).ConfigureAwait(false);
         double one = Folder(disk.Fresh(), seconds);
-        double eight = await ProcessesAsync(disk.Fresh(), 8, seconds, arguments.Stop).ConfigureAwait(false);
         double Median(Func<Measured, double> figure) => BenchReport.Quantile([.. runs.Select(figure)], 0.5);
         return new BenchReport
         {
@@ -58,7 +56,7 @@ internal sealed class ChannelBench : IBench
                 ("workers", arguments.Agents), ("file_system", disk.FileSystem), ("steps_per_second", Median(r => r.Steps / r.Seconds)), ("fsyncs_per_second", Median(r => r.Batches / r.Seconds)),
                 ("mean_batch_steps", Median(r => r.Steps / r.Batches)), ("bytes_per_task", Median(r => r.Bytes / r.Tasks)), ("step_p50_ms", Median(r => BenchReport.Quantile(r.StepMs, 0.5))),
                 ("step_p99_ms", Median(r => BenchReport.Quantile(r.StepMs, 0.99))), ("cpu_us_per_task", Median(r => r.CpuUs / r.Tasks)), ("allocated_bytes_per_task", Median(r => r.Allocated / r.Tasks)),
-                ("one_command_a_step_tasks_per_second", single.TasksPerSecond), ("folder_one_process_tasks_per_second", one), ("folder_8_processes_tasks_per_second", eight),
+                ("one_command_a_step_tasks_per_second", single.TasksPerSecond), ("folder_one_process_tasks_per_second", one),
             ],
         };
     }
@@ -97,21 +95,6 @@ internal sealed class ChannelBench : IBench
             for (; held.Count > 0; done++) held = [.. channel.Step(new ChannelCommand.CompleteAndClaim(held[0].Id, held[0].Token, null, "one", Lease)).Entries.Skip(1)];
         }
         return done / Stopwatch.GetElapsedTime(from).TotalSeconds;
-    }
-
-    /// <summary>Several processes on a shared folder, with a claim and a completion a task, checkpoints now and then, as in <c>mesh verify channel</c>; their start is not counted.</summary>
-    private static async Task<double> ProcessesAsync(string folder, int processes, double seconds, CancellationToken stop)
-    {
-        CrashSite site = new(folder);
-        Directory.CreateDirectory(site.Logs);
-        using CrashRun run = new(site, new CrashRunOptions(0, processes, 1));
-        using FolderChannel channel = FolderChannel.Open(ChannelFolder.FindOrCreate(folder, CrashSite.Channel, null), CrashSite.Storage);
-        run.StartAll();
-        for (int tries = 0; channel.Read(c => c.Counts.Done) < 10 * processes && tries < 1_000; tries++) await Task.Delay(20, stop).ConfigureAwait(false);
-        long before = channel.Read(c => c.Counts.Done);
-        long from = Stopwatch.GetTimestamp();
-        await Task.Delay(TimeSpan.FromSeconds(seconds), stop).ConfigureAwait(false);
-        return (channel.Read(c => c.Counts.Done) - before) / Stopwatch.GetElapsedTime(from).TotalSeconds;
     }
 
     private static ChannelCommand.Push[] Chain { get; } =

@@ -43,6 +43,7 @@ public abstract class QueueVerb : VerbCommand
     private readonly Option<string?> _writer = new("--writer") { Description = "The name in the channel's numbers (142@ana), where several machines exchange tasks; fixed when the channel is made", HelpName = "name" };
     private readonly NodeArguments _node;
     private readonly bool _creates;
+    private static readonly TimeSpan LookForChannelEvery = TimeSpan.FromSeconds(1);
 
     private protected QueueVerb(string name, string summary, bool creates = false)
         : base(name, summary)
@@ -55,6 +56,29 @@ public abstract class QueueVerb : VerbCommand
     }
 
     public sealed override async Task<ExitCode> RunAsync(VerbRun run)
+    {
+        for (bool isFirst = true; ; isFirst = false)
+        {
+            try
+            {
+                return await RunOnceAsync(run).ConfigureAwait(false);
+            }
+            catch (CliException missing) when (missing.Error.Code == "no_channel" && Claims)
+            {
+                if (!WaitsForChannel(run)) throw new CliException(missing.Error with { Exit = ExitCode.NotAchieved });
+                if (isFirst) run.Output.Note($"{missing.Error.Message}; waiting for the first push");
+            }
+            await Task.Delay(LookForChannelEvery, run.Stop).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Whether the verb only takes what is ready: where there is no channel, nothing is, which is no wrong usage.</summary>
+    private protected virtual bool Claims => false;
+
+    /// <summary>Whether a verb that claims waits for a channel that does not exist yet.</summary>
+    private protected virtual bool WaitsForChannel(VerbRun run) => false;
+
+    private async Task<ExitCode> RunOnceAsync(VerbRun run)
     {
         try
         {

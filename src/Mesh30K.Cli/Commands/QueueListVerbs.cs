@@ -5,6 +5,7 @@ using Mesh30K.Cli.Queue;
 using Mesh30K.Consistency.Causal;
 using Mesh30K.Consistency.Documents;
 using Mesh30K.Node.Api.Channels;
+using Mesh30K.Node.Runtime;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Commands;
@@ -94,9 +95,7 @@ public sealed class QueueExportCommand : QueueVerb
         }
         if (text != before)
         {
-            string beside = file + ".new";
-            await File.WriteAllTextAsync(beside, text, run.Stop).ConfigureAwait(false);
-            File.Move(beside, file, overwrite: true);
+            AtomicFile.Replace(AtomicFile.TargetOf(file), Encoding.UTF8.GetBytes(text));
         }
         run.Output.Result(new { File = file, Entries = all.Entries.Count, Added = added, Changed = changed }, console =>
             Views.Line(console, $"{file}: {added} added, {changed} changed, {all.Entries.Count - added - changed} as they were"));
@@ -104,7 +103,7 @@ public sealed class QueueExportCommand : QueueVerb
     }
 }
 
-/// <summary>Takes over what a queue document has and the channel has not: all of it or nothing.</summary>
+/// <summary>Takes over what a queue document has and the channel has not, entries and ends of entries: all of it or nothing.</summary>
 public sealed class QueueImportCommand : QueueVerb
 {
     private const long FileBytesMax = 64L << 20;
@@ -112,7 +111,7 @@ public sealed class QueueImportCommand : QueueVerb
     private readonly Argument<string> _file = new("file") { Description = "The queue document" };
 
     public QueueImportCommand()
-        : base("import", "Add what a queue document has and the channel has not", creates: true) => Add(_file);
+        : base("import", "Add what a queue document has and the channel has not, and end what has ended there", creates: true) => Add(_file);
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh queue import QUEUE.md", "mesh queue import --writer ana QUEUE.md --json"];
 
@@ -131,14 +130,15 @@ public sealed class QueueImportCommand : QueueVerb
     private protected override async Task<ExitCode> RunAsync(VerbRun run, IQueue queue)
     {
         string text = ReadSound(run.PathOf(run.Parse.GetRequiredValue(_file)));
-        var known = await queue.KnownAsync(run.Stop).ConfigureAwait(false);
-        (List<ChannelCommand.Push> fresh, int skipped) = QueueFile.Read(text, known.IsKnown, known.Existing);
+        KnownEntries known = await queue.KnownAsync(run.Stop).ConfigureAwait(false);
+        (List<ChannelCommand.Push> fresh, List<ChannelCommand.Push> ends, int skipped) = QueueFile.Read(text, known);
         ReplyView reply = new("ok", []);
-        if (fresh.Count > 0) reply = await queue.StepAsync(new ChannelCommand.PushAll(fresh), TimeSpan.Zero, run.Stop).ConfigureAwait(false);
-        run.Output.Result(new { Added = reply.Entries.Select(e => e.Id).ToArray(), Skipped = skipped }, console =>
+        if (fresh.Count + ends.Count > 0) reply = await queue.StepAsync(new ChannelCommand.PushAll([.. fresh, .. ends]), TimeSpan.Zero, run.Stop).ConfigureAwait(false);
+        string[] ids = [.. reply.Entries.Select(e => e.Id)];
+        run.Output.Result(new { Added = ids[..fresh.Count], Ended = ids[fresh.Count..], Skipped = skipped }, console =>
         {
             foreach (EntryView entry in reply.Entries) Views.Line(console, $"{entry.Id} [{entry.Status}] {entry.Text}");
-            Views.Line(console, $"{reply.Entries.Count} added, {skipped} were there already");
+            Views.Line(console, $"{fresh.Count} added, {(ends.Count > 0 ? $"{ends.Count} ended, " : "")}{skipped} were there already");
         });
         return ExitCode.Ok;
     }

@@ -58,11 +58,13 @@ public sealed class QueueNextCommand : QueueVerb
     private readonly Option<string> _wait = new("--wait") { Description = "How long to wait until something is ready", HelpName = "time", DefaultValueFactory = _ => "0s" };
 
     public QueueNextCommand()
-        : base("next", "Claim the next task that is ready (exit code 1 when none is)", creates: true)
+        : base("next", "Claim the next task that is ready (exit code 1 when none is)")
     {
         _options = new QueueOptions().WithAgent(this).WithLease(this);
         Add(_wait);
     }
+
+    private protected override bool Claims => true;
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh queue next --agent ana", "mesh queue next --agent ana --lease 30m --wait 30s --json"];
 

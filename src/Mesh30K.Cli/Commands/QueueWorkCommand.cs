@@ -15,7 +15,7 @@ public sealed class QueueWorkCommand : QueueVerb
     private readonly Argument<string[]> _command = new("command") { Description = "What does a task, after --; it gets the task as JSON on stdin and in MESH_ID, MESH_TEXT, MESH_CHECKPOINT, …", Arity = ArgumentArity.OneOrMore };
 
     public QueueWorkCommand()
-        : base("work", "Claim tasks and do each with a command", creates: true)
+        : base("work", "Claim tasks and do each with a command")
     {
         _options = new QueueOptions().WithAgent(this).WithLease(this);
         foreach (Option option in (Option[])[_once, _untilEmpty, _retry]) Add(option);
@@ -29,6 +29,10 @@ public sealed class QueueWorkCommand : QueueVerb
     [
         "mesh queue work --agent ana -- ./do-task.sh", "mesh queue work --agent ana --until-empty --lease 2m -- sh -c 'echo done: $MESH_TEXT'", "mesh queue work --once --json -- python3 task.py",
     ];
+
+    private protected override bool Claims => true;
+
+    private protected override bool WaitsForChannel(VerbRun run) => !run.Parse.GetValue(_once) && !run.Parse.GetValue(_untilEmpty);
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, IQueue queue)
     {

@@ -24,8 +24,8 @@ internal interface IQueue : IDisposable
 
 /// <summary>What a channel has already.</summary>
 /// <param name="IsKnown">Whether it has, or had, that entry. Behind a node the retired ones are not known.</param>
-/// <param name="Existing">The entries that it has.</param>
-internal sealed record KnownEntries(Func<Dot, bool> IsKnown, IReadOnlyCollection<Dot> Existing);
+/// <param name="Existing">The entries that it has, as they are.</param>
+internal sealed record KnownEntries(Func<Dot, bool> IsKnown, IReadOnlyDictionary<Dot, EntryView> Existing);
 
 /// <summary>A channel in a data directory.</summary>
 internal sealed class FolderQueue(ChannelFolder folder, FolderChannel channel) : IQueue
@@ -56,7 +56,7 @@ internal sealed class FolderQueue(ChannelFolder folder, FolderChannel channel) :
     public Task<GraphView> GraphAsync(CancellationToken stop) => Task.FromResult(channel.Read(c => GraphView.Of(folder.Name, c)));
 
     public Task<KnownEntries> KnownAsync(CancellationToken stop) =>
-        Task.FromResult(channel.Read(c => new KnownEntries(id => c.StatusOf(id) is not null, [.. c.Entries.Select(e => e.Id)])));
+        Task.FromResult(channel.Read(c => new KnownEntries(id => c.StatusOf(id) is not null, c.Entries.ToDictionary(e => e.Id, EntryView.Of))));
 
     public void Dispose() => channel.Dispose();
 }
@@ -106,12 +106,12 @@ internal sealed class NodeQueue(string name, ReplicaId? writer, NodeClient clien
         try
         {
             EntryPage all = await EntriesAsync(null, int.MaxValue, null, stop).ConfigureAwait(false);
-            HashSet<Dot> known = [.. all.Entries.Select(e => QueueDots.Parse(e.Id))];
-            return new KnownEntries(known.Contains, known);
+            Dictionary<Dot, EntryView> known = all.Entries.ToDictionary(e => QueueDots.Parse(e.Id));
+            return new KnownEntries(known.ContainsKey, known);
         }
         catch (CliException missing) when (missing.Error.Code == "no_channel")
         {
-            return new KnownEntries(_ => false, []);
+            return new KnownEntries(_ => false, new Dictionary<Dot, EntryView>());
         }
     }
 

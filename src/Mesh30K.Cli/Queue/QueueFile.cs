@@ -10,10 +10,14 @@ namespace Mesh30K.Cli.Queue;
 internal static class QueueFile
 {
     private const string ClockField = "clock";
+    private const string ResultField = "result";
+
+    /// <summary>Characters of a result that an export writes; a longer one stays in its channel.</summary>
+    private const int ResultCharsMax = 500;
 
     /// <summary>
     /// The document with the channel's entries: lines of entries that it has already are brought up to date where they are, the others come at its end;
-    /// what is no entry of the channel stays as it is.
+    /// what is no entry of the channel stays as it is, and so does the line of a task that is done there and not yet here.
     /// </summary>
     /// <param name="entries">The channel's entries, by number.</param>
     /// <param name="hasWriter">Whether the channel's numbers carry a name: only then a clock tells anything.</param>
@@ -34,7 +38,8 @@ internal static class QueueFile
                 if (left.TryGetValue(task.Id, out EntryView? entry) && entry.Text == task.Text && entry.Agent == task.Agent)
                 {
                     left.Remove(task.Id);
-                    fresh = (task with { DependsOn = Dots(entry), Status = StatusOf(entry), Fields = FieldsOf(entry, task.Fields) }).ToString();
+                    bool isAhead = task.Status == QueueStatus.Done && entry.Status != "done";
+                    if (!isAhead) fresh = (task with { DependsOn = Dots(entry), Status = StatusOf(entry), Fields = FieldsOf(entry, task.Fields) }).ToString();
                     if (fresh != line) changed++;
                 }
             }
@@ -66,28 +71,37 @@ internal static class QueueFile
     }
 
     /// <summary>
-    /// What a document has that the channel has not, as one batch. A dependency on a number without a writer means every entry of that number, of the
-    /// document or the channel.
+    /// What a document has that the channel has not: entries, and ends of entries that have not ended so here. Together one batch, to be pushed. A
+    /// dependency on a number without a writer means every entry of that number, of the document or the channel. A line with another text or agent than
+    /// its entry ends nothing.
     /// </summary>
     /// <param name="text">The document, which is sound.</param>
-    /// <param name="isKnown">Whether the channel has, or had, that entry.</param>
-    /// <param name="existing">Numbers that the channel has, for dependencies without a writer.</param>
-    public static (List<ChannelCommand.Push> Fresh, int Skipped) Read(string text, Func<Dot, bool> isKnown, IEnumerable<Dot> existing)
+    /// <param name="known">What the channel has.</param>
+    public static (List<ChannelCommand.Push> Fresh, List<ChannelCommand.Push> Ends, int Skipped) Read(string text, KnownEntries known)
     {
         List<QueueLine> tasks = [];
         foreach (string line in text.Split('\n'))
         {
             if (QueueLine.TryParse(line.TrimEnd('\r'), out QueueLine? task)) tasks.Add(task!);
         }
-        ILookup<long, Dot> byNumber = tasks.Select(t => t.Id).Concat(existing).Distinct().ToLookup(d => d.Number);
+        ILookup<long, Dot> byNumber = tasks.Select(t => t.Id).Concat(known.Existing.Keys).Distinct().ToLookup(d => d.Number);
         List<ChannelCommand.Push> fresh = [];
+        List<ChannelCommand.Push> ends = [];
         int skipped = 0;
         foreach (QueueLine task in tasks)
         {
-            if (isKnown(task.Id)) skipped++;
-            else fresh.Add(PushOf(task, byNumber));
+            if (!known.IsKnown(task.Id)) fresh.Add(PushOf(task, byNumber));
+            else if (known.Existing.TryGetValue(task.Id, out EntryView? here) && EndOf(task, here) is { } end) ends.Add(end);
+            else skipped++;
         }
-        return (fresh, skipped);
+        return (fresh, ends, skipped);
+    }
+
+    private static ChannelCommand.Push? EndOf(QueueLine task, EntryView here)
+    {
+        bool ends = task.Text == here.Text && task.Agent == here.Agent
+            && Ended(task.Status) is { } ended && Channel.IsLaterEnd(Enum.Parse<EntryStatus>(here.Status, ignoreCase: true), ended);
+        return ends ? new ChannelCommand.Push(task.Text, [], task.Agent, Id: task.Id, Ended: Ended(task.Status), Result: Field(task, ResultField)) : null;
     }
 
     private static ChannelCommand.Push PushOf(QueueLine task, ILookup<long, Dot> byNumber)
@@ -98,25 +112,32 @@ internal static class QueueFile
             if (on.Writer.IsNone && byNumber[on.Number].Where(d => d != task.Id).ToArray() is { Length: > 0 } all) dependsOn.AddRange(all);
             else dependsOn.Add(on);
         }
-        string? clockText = task.Fields.FirstOrDefault(f => f.Key == ClockField).Value;
+        string? clockText = Field(task, ClockField);
         if (!VectorClock.TryParse(clockText ?? "", out VectorClock clock))
             throw new CliException(new CliError(ExitCode.Usage, "bad_document", $"the clock of {task.Id} is not one: {clockText}", "For example [clock:12@ana,7@bob], writers ascending."));
-        EntryStatus? ended = task.Status switch
-        {
-            QueueStatus.Done => EntryStatus.Done,
-            QueueStatus.Failed => EntryStatus.Failed,
-            QueueStatus.Cancelled => EntryStatus.Cancelled,
-            _ => null,
-        };
-        return new ChannelCommand.Push(task.Text, [.. dependsOn.Distinct()], task.Agent, null, task.Id, Clock: clockText is null ? null : clock, Ended: ended);
+        EntryStatus? ended = Ended(task.Status);
+        string? result = ended is null ? null : Field(task, ResultField);
+        return new ChannelCommand.Push(task.Text, [.. dependsOn.Distinct()], task.Agent, null, task.Id, Clock: clockText is null ? null : clock, Ended: ended, Result: result);
     }
+
+    private static EntryStatus? Ended(QueueStatus status) => status switch
+    {
+        QueueStatus.Done => EntryStatus.Done,
+        QueueStatus.Failed => EntryStatus.Failed,
+        QueueStatus.Cancelled => EntryStatus.Cancelled,
+        _ => null,
+    };
+
+    private static string? Field(QueueLine task, string key) => task.Fields.FirstOrDefault(f => f.Key == key).Value;
 
     private static Dot[] Dots(EntryView entry) => [.. entry.DependsOn.Select(QueueDots.Parse).Order()];
 
     private static List<KeyValuePair<string, string>> FieldsOf(EntryView entry, IReadOnlyList<KeyValuePair<string, string>> kept)
     {
-        List<KeyValuePair<string, string>> fields = [.. kept.Where(f => f.Key != ClockField)];
+        List<KeyValuePair<string, string>> fields = [.. kept.Where(f => f.Key is not (ClockField or ResultField))];
         if (entry.Clock is { } clock) fields.Add(new(ClockField, clock));
+        bool hasEnd = entry.EndedAt is not null && entry.Result is { Length: > 0 and <= ResultCharsMax } told && told != entry.Status && !told.Contains(']', StringComparison.Ordinal);
+        if (hasEnd) fields.Add(new(ResultField, entry.Result!));
         return fields;
     }
 

@@ -1,6 +1,4 @@
-using System.ComponentModel;
-using System.Diagnostics;
-using Mesh30K.Cli.Client;
+using Mesh30K.Cli.Git;
 
 namespace Mesh30K.Cli.Queue;
 
@@ -10,41 +8,19 @@ namespace Mesh30K.Cli.Queue;
 /// </summary>
 internal static class SharedDirectory
 {
-    private static readonly TimeSpan GitWithin = TimeSpan.FromSeconds(10);
-
     public static async Task<string> FindAsync(string workingDirectory, CancellationToken stop)
     {
-        ProcessStartInfo start = new("git", ["rev-parse", "--path-format=absolute", "--git-common-dir"])
-        {
-            WorkingDirectory = workingDirectory,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-            UseShellExecute = false,
-        };
-        start.Environment["LC_ALL"] = "C";
+        GitResult told;
         try
         {
-            using Process git = Process.Start(start)!;
-            git.StandardInput.Close();
-            using CancellationTokenSource within = CancellationTokenSource.CreateLinkedTokenSource(stop);
-            within.CancelAfter(GitWithin);
-            Task<string> told = git.StandardOutput.ReadToEndAsync(within.Token);
-            string wrong = await git.StandardError.ReadToEndAsync(within.Token).ConfigureAwait(false);
-            string common = (await told.ConfigureAwait(false)).TrimEnd('\n', '\r');
-            await git.WaitForExitAsync(within.Token).ConfigureAwait(false);
-            if (git.ExitCode == 0) return Path.Combine(common, "mesh");
-            if (wrong.Contains("not a git repository", StringComparison.Ordinal)) return Path.Combine(workingDirectory, ".mesh");
-            throw Unknown(Plain.Line(wrong, 300));
+            told = await GitCommand.RunAsync(workingDirectory, stop, "rev-parse", "--path-format=absolute", "--git-common-dir").ConfigureAwait(false);
         }
-        catch (Win32Exception)
+        catch (CliException wrong)
         {
-            return Path.Combine(workingDirectory, ".mesh"); // git is not installed
+            return wrong.Error.Code == "git_missing" ? Path.Combine(workingDirectory, ".mesh") : throw Unknown(wrong.Error.Message);
         }
-        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
-        {
-            throw Unknown($"it did not answer within {GitWithin.TotalSeconds:0} s");
-        }
+        if (told.ExitCode == 0) return Path.Combine(told.Text, "mesh");
+        return told.Error.Contains("not a git repository", StringComparison.Ordinal) ? Path.Combine(workingDirectory, ".mesh") : throw Unknown(told.ErrorLine);
     }
 
     private static CliException Unknown(string why) =>

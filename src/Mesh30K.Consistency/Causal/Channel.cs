@@ -150,6 +150,18 @@ public sealed class Channel
     /// </summary>
     public IEnumerable<(byte Kind, ReadOnlyMemory<byte> Payload)> Snapshot() => ChannelSnapshot.Of(Whole);
 
+    /// <summary>
+    /// Whether an end that was told of an entry goes beyond how it is: of two ends failed gives way to cancelled and both to done, as in a queue document,
+    /// so that all who hear of them come to the same. An entry that was reopened counts as open.
+    /// </summary>
+    public static bool IsLaterEnd(EntryStatus now, EntryStatus told) => now switch
+    {
+        EntryStatus.Done => false,
+        EntryStatus.Failed => told is EntryStatus.Cancelled or EntryStatus.Done,
+        EntryStatus.Cancelled => told == EntryStatus.Done,
+        _ => told >= EntryStatus.Done,
+    };
+
     internal static ChannelReply Refusal(ChannelOutcome outcome, string message) => new(outcome, [], message);
 
     internal static string Past(EntryStatus? status) => status switch
@@ -199,6 +211,7 @@ public sealed class Channel
     {
         if (NewEntry.FindKnown(_state, _options, push, out ChannelNode? node) is { } unfit) return unfit;
         Dot[] dependsOn = NewEntry.Ascending([.. push.DependsOn]);
+        if (node is not null && push.Ended is not null) return Plan([push], now, effects); // it may end here too
         if (node is not null) return NewEntry.Compare(node, push, dependsOn) ?? Changed(node);
         foreach (Dot on in dependsOn)
         {
@@ -209,32 +222,49 @@ public sealed class Channel
         long last = NewEntry.Seen(_state.Writers.Find(_options.Writer)?.Seen ?? 0, push, _options.Writer);
         Dot id = push.Id ?? new Dot(last + 1, _options.Writer);
         if (NewEntry.Make(_state, _options, push, id, dependsOn, null, now, out node) is { } refusal) return refusal;
-        return Add(new ReadOnlySpan<ChannelNode>(in node!), now, effects) ?? Changed(node!);
+        return Add(new ReadOnlySpan<ChannelNode>(in node!), [], now, effects) ?? Changed(node!);
     }
 
     private ChannelReply PushAll(IReadOnlyList<ChannelCommand.Push> pushes, Instant now, IChannelEffects effects)
     {
         if (pushes.Count == 0 || pushes.Count > _options.BatchMax) return ChannelRules.Invalid($"a batch of {pushes.Count}; 1 to {_options.BatchMax}");
+        return Plan(pushes, now, effects);
+    }
+
+    private ChannelReply Plan(IReadOnlyList<ChannelCommand.Push> pushes, Instant now, IChannelEffects effects)
+    {
         (PushPlan plan, ChannelReply? refusal) = PushPlan.Make(_state, _options, pushes, now);
-        refusal ??= Add(CollectionsMarshal.AsSpan(plan.Fresh), now, effects);
+        refusal ??= Add(CollectionsMarshal.AsSpan(plan.Fresh), [.. plan.Ends.Values], now, effects);
         return refusal ?? new ChannelReply(ChannelOutcome.Ok, [.. plan.Nodes.Select(n => n.View([]))]);
     }
 
-    /// <summary>Persists and adds new entries; or says which bound they exceed.</summary>
-    private ChannelReply? Add(ReadOnlySpan<ChannelNode> fresh, Instant now, IChannelEffects effects)
+    /// <summary>Persists and adds new entries, then ends those that ended elsewhere, all in one record; or says which bound they exceed.</summary>
+    private ChannelReply? Add(ReadOnlySpan<ChannelNode> fresh, EntryEnd[] ends, Instant now, IChannelEffects effects)
     {
-        if (fresh.IsEmpty) return null;
-        if (NewEntry.CheckBounds(_state, _options, fresh) is { } refusal) return refusal;
+        if (fresh.IsEmpty && ends.Length == 0) return null;
+        if (NewEntry.CheckBounds(_state, _options, fresh, ends.Count(e => e.Node.IsOpen)) is { } refusal) return refusal;
+        bool isImport = ends.Length > 0;
+        foreach (ChannelNode node in fresh) isImport |= node.Result is not null;
         _record.Clear().At(now).Number(fresh.Length);
         foreach (ChannelNode node in fresh)
         {
             ChannelReplay.WriteNode(_record, node);
-            if (_record.Written.Length > RecordBytesMax) return Refusal(ChannelOutcome.Full, $"the entries make more than {RecordBytesMax} bytes: push them in parts");
+            if (isImport) _record.Optional(node.Result);
+            if (_record.Written.Length > RecordBytesMax) return TooLarge();
         }
-        Persist(RecordKind.Pushed, effects);
+        if (isImport) _record.Number(ends.Length);
+        foreach (EntryEnd end in ends)
+        {
+            _record.Dot(end.Node.Id).Number((long)end.How).Optional(end.Result);
+            if (_record.Written.Length > RecordBytesMax) return TooLarge();
+        }
+        Persist(isImport ? RecordKind.Imported : RecordKind.Pushed, effects);
         foreach (ChannelNode node in fresh) _state.Add(node);
+        foreach (EntryEnd end in ends) _state.EndAs(end, now);
         return null;
     }
+
+    private static ChannelReply TooLarge() => Refusal(ChannelOutcome.Full, $"the entries make more than {RecordBytesMax} bytes: push them in parts");
 
     private ChannelReply Claim(ChannelCommand.Claim claim, Instant now, IChannelEffects effects)
     {

@@ -9,7 +9,9 @@ public abstract record ChannelCommand
     /// <summary>
     /// Adds an entry. When an entry has this <paramref name="Key"/> or <paramref name="Id"/> already, that entry is the reply and nothing is added,
     /// provided that text, dependencies, agent and key are the same; else it is <see cref="ChannelOutcome.Taken"/>. A key is known as long as its
-    /// entry is: while it is open, and then until it is retired (<see cref="ChannelOptions.EndedMax"/>).
+    /// entry is: while it is open, and then until it is retired (<see cref="ChannelOptions.EndedMax"/>). A push with a number and an end, which tells how
+    /// another machine's copy ended, need only have the text and the agent of the entry, and ends it here too if that is a later end
+    /// (<see cref="Channel.IsLaterEnd"/>): who holds it is fenced, what waits for it goes on.
     /// </summary>
     /// <param name="Text">What is to be done; one line, not blank.</param>
     /// <param name="DependsOn">What has to be done first; must exist, or have been done. In a <see cref="PushAll"/> also <see cref="PushAll.Entry"/>.</param>
@@ -22,8 +24,10 @@ public abstract record ChannelCommand
     /// entry: what it depends on and what that had seen, which is all that is sure.
     /// </param>
     /// <param name="Ended">For an import of an entry that has ended already: done, failed or cancelled. Null: it is still to be done.</param>
+    /// <param name="Result">With <paramref name="Ended"/>: the result or the reason; null for none.</param>
     public sealed record Push(
-        string Text, IReadOnlyList<Dot> DependsOn, string? Agent = null, string? Key = null, Dot? Id = null, int AttemptsMax = 3, VectorClock? Clock = null, EntryStatus? Ended = null)
+        string Text, IReadOnlyList<Dot> DependsOn, string? Agent = null, string? Key = null, Dot? Id = null, int AttemptsMax = 3, VectorClock? Clock = null, EntryStatus? Ended = null,
+        string? Result = null)
         : ChannelCommand;
 
     /// <summary>
@@ -160,7 +164,7 @@ public sealed record ChannelEntry
     /// <summary>Who holds it; null when nobody does.</summary>
     public string? ClaimedBy { get; init; }
 
-    /// <summary>The fencing token of the last claim; grows with every claim of the channel; 0 when it was never claimed.</summary>
+    /// <summary>The fencing token of the last claim; grows with every claim of the channel; 0 when it was never claimed, or an import ended it.</summary>
     public long Token { get; init; }
 
     public Instant? LeaseUntil { get; init; }

@@ -54,6 +54,9 @@ internal enum RecordKind : byte
     /// <summary>count: that many of those that ended first leave, of those on which nothing open depends.</summary>
     Retired = 13,
 
+    /// <summary>at, entries as in <see cref="Pushed"/>, each with its result; then how entries of these or of the channel ended elsewhere: dot, end, result, ascending.</summary>
+    Imported = 14,
+
     /// <summary>Begins a snapshot: last token, endings, retired, writers with what was seen of them and what is forgotten.</summary>
     SnapshotHead = 32,
 

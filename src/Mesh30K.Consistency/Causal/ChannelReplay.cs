@@ -19,7 +19,13 @@ internal static class ChannelReplay
         switch (kind)
         {
             case RecordKind.Pushed:
-                foreach (ChannelNode node in ReadPushed(state, ref reader)) state.Add(node);
+                List<ChannelNode> pushed = ReadEntries(state, ref reader, reader.At(), withResults: false);
+                reader.End();
+                Require(pushed.Count > 0, "a channel's record pushes nothing");
+                foreach (ChannelNode node in pushed) state.Add(node);
+                break;
+            case RecordKind.Imported:
+                ApplyImported(state, ref reader);
                 break;
             case RecordKind.Claimed:
                 ApplyClaimed(state, ref reader);
@@ -129,11 +135,30 @@ internal static class ChannelReplay
         foreach (Dot id in ids) state.End(state.Find(id)!, Phase.Cancelled, at, reason);
     }
 
-    private static List<ChannelNode> ReadPushed(ChannelState state, ref RecordReader reader)
+    private static void ApplyImported(ChannelState state, ref RecordReader reader)
     {
         Instant at = reader.At();
+        List<ChannelNode> nodes = ReadEntries(state, ref reader, at, withResults: true);
+        Dictionary<Dot, ChannelNode> fresh = nodes.ToDictionary(n => n.Id);
         int count = reader.Count();
-        Require(count > 0, "a channel's record pushes nothing");
+        EntryEnd[] ends = new EntryEnd[count];
+        for (int i = 0; i < count; i++)
+        {
+            Dot id = reader.Dot();
+            EntryStatus how = (EntryStatus)reader.Number((long)EntryStatus.Cancelled);
+            ChannelNode? node = fresh.GetValueOrDefault(id) ?? state.Find(id);
+            Require(node is not null && (i == 0 || ends[i - 1].Node.Id < id), "a channel's record ends entries that it does not have, or out of order");
+            Require(how >= EntryStatus.Done && Channel.IsLaterEnd(node.Status, how), $"a channel's record ends an entry that is {node.Phase} as {how}");
+            ends[i] = new EntryEnd(node, how, reader.Optional());
+        }
+        reader.End();
+        foreach (ChannelNode node in nodes) state.Add(node);
+        foreach (EntryEnd end in ends) state.EndAs(end, at);
+    }
+
+    private static List<ChannelNode> ReadEntries(ChannelState state, ref RecordReader reader, Instant at, bool withResults)
+    {
+        int count = reader.Count();
         List<ChannelNode> nodes = new(count);
         HashSet<Dot> ids = [];
         HashSet<string> keys = new(StringComparer.Ordinal);
@@ -144,9 +169,10 @@ internal static class ChannelReplay
             Require(node.Key is null || (state.FindKey(node.Key) is null && keys.Add(node.Key)), "a channel's record pushes a key that is taken");
             foreach (Dot on in node.DependsOn)
                 Require(on != node.Id && (ids.Contains(on) || IsDependable(state, on, node.IsOpen)), "a channel's record pushes an entry before what it depends on");
+            if (withResults) node.Result = reader.Optional();
+            Require(node.Result is null || !node.IsOpen, "a channel's record has a result of an open entry");
             nodes.Add(node);
         }
-        reader.End();
         return nodes;
     }
 

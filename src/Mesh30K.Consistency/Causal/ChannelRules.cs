@@ -20,6 +20,8 @@ internal static class ChannelRules
         }
         if (push.Id is { Number: < 1 or > ChannelFields.NumberMax }) return Invalid("the number has to be from 1, with at most 18 digits");
         if (push.Ended is < EntryStatus.Done) return Invalid("an entry can be imported as done, failed or cancelled, or as still to be done");
+        if (push.Result is not null && push.Ended is null) return Invalid("only an entry that has ended has a result");
+        if (push.Result is not null && Line("result", push.Result, options.TextCharsMax) is { } result) return result;
         foreach (Dot seen in push.Clock is null ? [] : push.Clock.Dots)
         {
             if (seen.Number > ChannelFields.NumberMax) return Invalid("a number of the clock has more than 18 digits");

@@ -161,6 +161,13 @@ internal sealed class ChannelState
         node.ClearDependents();
     }
 
+    /// <summary>Ends an entry as it ended elsewhere. Its token is void also for a repeated completion, since the end is not that holder's.</summary>
+    public void EndAs(EntryEnd end, Instant at)
+    {
+        end.Node.Token = 0;
+        End(end.Node, NewEntry.PhaseOf(end.How), at, end.Result);
+    }
+
     public void Postpone(ChannelNode node, Instant due, string reason)
     {
         Unplace(node);

@@ -27,7 +27,8 @@ internal static class NewEntry
     /// <summary>Why a repeated push is refused: it says something else than its entry; null when it says the same.</summary>
     public static ChannelReply? Compare(ChannelNode node, Push push, Dot[] dependsOn)
     {
-        bool isSame = (push.Id is null || push.Id == node.Id) && push.Text == node.Text && push.Agent == node.Agent && push.Key == node.Key && dependsOn.AsSpan().SequenceEqual(node.DependsOn);
+        bool isSame = (push.Id is null || push.Id == node.Id) && push.Text == node.Text && push.Agent == node.Agent;
+        if (push.Id is null || push.Ended is null) isSame &= push.Key == node.Key && dependsOn.AsSpan().SequenceEqual(node.DependsOn);
         if (isSame) return null;
         string what = push.Id is null ? $"the key \"{push.Key}\"" : "the number";
         return Channel.Refusal(ChannelOutcome.Taken, $"{what} belongs to {node.Id} with another text, agent, key or dependencies");
@@ -71,21 +72,23 @@ internal static class NewEntry
             AttemptsMax = push.AttemptsMax,
             PushedAt = now,
             EndedAt = push.Ended is null ? default : now,
-            Phase = push.Ended switch
-            {
-                null => Phase.Waiting,
-                EntryStatus.Done => Phase.Done,
-                EntryStatus.Failed => Phase.Failed,
-                _ => Phase.Cancelled,
-            },
+            Phase = push.Ended is { } ended ? PhaseOf(ended) : Phase.Waiting,
+            Result = push.Result,
         };
         return null;
     }
 
-    /// <summary>Why the new entries would exceed a bound of the channel; null when they fit.</summary>
-    public static ChannelReply? CheckBounds(ChannelState state, ChannelOptions options, ReadOnlySpan<ChannelNode> fresh)
+    public static Phase PhaseOf(EntryStatus ended) => ended switch
     {
-        int open = 0;
+        EntryStatus.Done => Phase.Done,
+        EntryStatus.Failed => Phase.Failed,
+        _ => Phase.Cancelled,
+    };
+
+    /// <summary>Why the new entries would exceed a bound of the channel, in which <paramref name="ending"/> open ones of these or before end; null when they fit.</summary>
+    public static ChannelReply? CheckBounds(ChannelState state, ChannelOptions options, ReadOnlySpan<ChannelNode> fresh, int ending)
+    {
+        int open = -ending;
         HashSet<ReplicaId>? writers = null; // those that the channel does not know yet
         foreach (ChannelNode node in fresh)
         {
@@ -97,7 +100,7 @@ internal static class NewEntry
                 if (state.Writers.Find(seen.Writer) is null) (writers ??= []).Add(seen.Writer);
             }
         }
-        if (state.Open + open > options.OpenMax)
+        if (open > 0 && state.Open + open > options.OpenMax)
             return Channel.Refusal(ChannelOutcome.Full, $"the channel has {state.Open} open entries of at most {options.OpenMax}; complete or cancel some");
         int count = state.Writers.Ascending.Count + (writers?.Count ?? 0);
         return writers is null || count <= options.WritersMax ? null : Channel.Refusal(ChannelOutcome.Full, $"the entries have {count} writers of at most {options.WritersMax}");

@@ -4,6 +4,9 @@ using Push = Mesh30K.Consistency.Causal.ChannelCommand.Push;
 
 namespace Mesh30K.Consistency.Causal;
 
+/// <summary>How an entry ended on another machine.</summary>
+internal readonly record struct EntryEnd(ChannelNode Node, EntryStatus How, string? Result);
+
 /// <summary>
 /// Works out what a batch of pushes would add, without changing anything: which of them repeat an entry, in which order the new ones come, and their
 /// numbers; or why the batch is refused.
@@ -41,6 +44,9 @@ internal sealed class PushPlan
 
     /// <summary>The entries to add, each after what it depends on.</summary>
     public List<ChannelNode> Fresh { get; } = [];
+
+    /// <summary>How entries, of the channel or new, end because a push tells so: by id, each once.</summary>
+    public SortedDictionary<Dot, EntryEnd> Ends { get; } = [];
 
     /// <summary>The entry of each push.</summary>
     public IEnumerable<ChannelNode> Nodes => _nodes!;
@@ -157,6 +163,8 @@ internal sealed class PushPlan
             if (_isFresh[i]) continue;
             _nodes[i] ??= _nodes[_first[i]];
             if (NewEntry.Compare(_nodes[i]!, _pushes[i], Resolve(i) ?? [default]) is { } refusal) return At(i, refusal);
+            if (_pushes[i] is { Id: { } id, Ended: { } ended } && Channel.IsLaterEnd(Ends.TryGetValue(id, out EntryEnd before) ? before.How : _nodes[i]!.Status, ended))
+                Ends[id] = new EntryEnd(_nodes[i]!, ended, _pushes[i].Result);
         }
         return null;
     }

@@ -39,6 +39,32 @@ public sealed class QueueExchangeTests
     }
 
     [Fact]
+    public async Task A_chain_goes_on_across_machines_when_the_file_says_done()
+    {
+        using QueueFixture queue = new();
+        string[] At(string verb, string who, params string[] rest) => [verb, "--data-dir", queue.DataOf(who), .. rest];
+        await queue.OkAsync(At("push", "ana", "--writer", "ana", "--key", "k", "--agent", "ana", "build"));
+        await queue.OkAsync(At("export", "ana", "QUEUE.md"));
+        await queue.OkAsync(At("import", "bob", "--writer", "bob", "QUEUE.md"));
+        await queue.OkAsync(At("push", "bob", "--after", "1@ana", "--agent", "bob", "deploy"));
+        await queue.OkAsync(At("export", "bob", "QUEUE.md"));
+        await queue.OkAsync(At("next", "ana", "--agent", "ana"));
+        await queue.OkAsync(At("done", "ana", "1@ana", "--token", "1", "--result", "commit 1a2b3c"));
+        await queue.OkAsync(At("export", "ana", "QUEUE.md"));
+        string file = Path.Combine(queue.Folder.FullName, "QUEUE.md");
+        string told = await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken);
+        Assert.Contains("- [x] [seq:1@ana] [agent:ana] [result:commit 1a2b3c] build\n", told, StringComparison.Ordinal);
+        await queue.OkAsync(At("export", "bob", "QUEUE.md"));
+        Assert.Equal(told, await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+        Assert.Equal("1@ana [done] build\n0 added, 1 ended, 1 were there already\n", (await queue.OkAsync(At("import", "bob", "QUEUE.md"))).Out);
+        Assert.Equal("0 added, 2 were there already\n", (await queue.OkAsync(At("import", "bob", "QUEUE.md"))).Out);
+        await queue.OkAsync(At("next", "bob", "--agent", "bob"));
+        await queue.OkAsync(At("done", "bob", "1@bob", "--token", "1"));
+        await queue.OkAsync(At("export", "bob", "QUEUE.md"));
+        Assert.Equal("1@bob [done] deploy\n1 added, 1 were there already\n", (await queue.OkAsync(At("import", "ana", "QUEUE.md"))).Out);
+    }
+
+    [Fact]
     public async Task An_export_leaves_what_it_does_not_know_where_it_is()
     {
         using QueueFixture queue = new();

@@ -5,6 +5,17 @@ namespace Mesh30K.Cli.Tests.Queue;
 
 public sealed class QueueVerbTests
 {
+    [Theory]
+    [InlineData("next", "--agent", "ana", "--json")]
+    [InlineData("work", "--agent", "ana", "--json", "--once", "--", "true")]
+    public async Task A_claim_where_there_is_no_channel_ends_with_1_and_makes_none(params string[] verb)
+    {
+        using QueueFixture queue = new();
+        CommandLineRun run = await queue.RunAsync(verb);
+        Assert.Equal((ExitCode.NotAchieved, "no_channel"), (run.Exit, run.Json().GetProperty("error").GetProperty("code").GetString()));
+        Assert.False(Directory.Exists(queue.DataOf("data")));
+    }
+
     [Fact]
     public async Task A_chain_goes_from_push_to_done()
     {

@@ -98,6 +98,22 @@ public sealed class ChannelEdgeTests
     }
 
     [Fact]
+    public void An_entry_that_opens_again_waits_for_each_of_what_it_depends_on_once()
+    {
+        ChannelRun run = new();
+        run.Push("a");
+        run.Push("b");
+        run.Push("c", "1", "2");
+        run.Cancel("3");
+        Assert.Equal("Ok 3:Waiting", run.Reopen("3"));
+        run.Claim("ana", 2);
+        run.Complete("1", 1);
+        Assert.Equal(EntryStatus.Waiting, run.Find("3").Status);
+        run.Complete("2", 2);
+        Assert.Equal(EntryStatus.Ready, run.Find("3").Status);
+    }
+
+    [Fact]
     public void A_snapshot_whose_entries_wait_for_each_other_is_refused()
     {
         // Two snapshots of 3 → 1, 2 → 1 and 3 → 2, 2 → 1; with 2 → 3 of a third one they form a circle.

@@ -126,6 +126,7 @@ internal sealed class ChannelModel(ChannelOptions options)
         long number = pushes.Where(p => p.Id is { } id && id.Writer == options.Writer).Select(p => p.Id!.Value.Number)
             .Concat(pushes.Select(p => p.Clock?[options.Writer] ?? 0)).Append(_seen.GetValueOrDefault(options.Writer)).Max();
         List<Task> fresh = [];
+        SortedDictionary<Dot, (Task Task, EntryStatus How, string? Result)> ends = [];
         Dot Resolve(Dot d) => d.Number < 0 ? (tasks[-1 - d.Number] ?? tasks[same[-1 - d.Number]])!.Id : d;
         foreach (int i in order)
         {
@@ -138,7 +139,7 @@ internal sealed class ChannelModel(ChannelOptions options)
                 Key = pushes[i].Key,
                 AttemptsMax = pushes[i].AttemptsMax,
             };
-            if (pushes[i].Ended is { } ended) task.Ended = ended;
+            if (pushes[i].Ended is { } ended) (task.Ended, task.Result) = (ended, pushes[i].Result);
             if (task.IsOpen && task.DependsOn.Any(d => Find(d) is null && !IsDone(d) && !fresh.Exists(f => f.Id == d))) return (ChannelOutcome.UnknownDependency, []);
             task.Clock = ClockOf(task, pushes[i].Clock, d => Find(d) ?? fresh.Find(f => f.Id == d));
             tasks[i] = task;
@@ -150,15 +151,26 @@ internal sealed class ChannelModel(ChannelOptions options)
             tasks[i] = task;
             if (order.Contains(i)) continue;
             Dot[] dependsOn = [.. pushes[i].DependsOn.Select(Resolve).Distinct().Order()];
-            if ((pushes[i].Id ?? task.Id) != task.Id || (pushes[i].Text, pushes[i].Agent, pushes[i].Key) != (task.Text, task.Agent, task.Key) || !dependsOn.SequenceEqual(task.DependsOn))
+            bool tellsItsEnd = pushes[i].Id is not null && pushes[i].Ended is not null;
+            if ((pushes[i].Id ?? task.Id) != task.Id || (pushes[i].Text, pushes[i].Agent) != (task.Text, task.Agent)
+                || (!tellsItsEnd && (pushes[i].Key != task.Key || !dependsOn.SequenceEqual(task.DependsOn))))
                 return (ChannelOutcome.Taken, []);
+            EntryStatus[] rising = [EntryStatus.Ready, EntryStatus.Failed, EntryStatus.Cancelled, EntryStatus.Done];
+            EntryStatus sofar = ends.TryGetValue(task.Id, out var before) ? before.How : task.Ended;
+            if (tellsItsEnd && Array.IndexOf(rising, pushes[i].Ended!.Value) > Array.IndexOf(rising, sofar)) ends[task.Id] = (task, pushes[i].Ended!.Value, pushes[i].Result);
         }
-        if (Tasks.Count(t => t.IsOpen) + fresh.Count(t => t.IsOpen) > options.OpenMax) return (ChannelOutcome.Full, []);
+        int more = fresh.Count(t => t.IsOpen) - ends.Values.Count(e => e.Task.IsOpen);
+        if (more > 0 && Tasks.Count(t => t.IsOpen) + more > options.OpenMax) return (ChannelOutcome.Full, []);
         Tasks.AddRange(fresh);
         foreach (Task task in fresh)
         {
             if (!task.IsOpen) task.EndedAs = ++_endings;
             See(_seen, [task.Id, .. Dots(task.Clock)]);
+        }
+        foreach ((Task task, EntryStatus how, string? result) in ends.Values)
+        {
+            End(task, how, result);
+            task.Token = 0;
         }
         return (ChannelOutcome.Ok, [.. tasks.Select(t => t!)]);
     }

@@ -47,6 +47,7 @@ public sealed class ChannelRandomTests
         private readonly List<string> _lines = [];
         private readonly List<Dot> _pushed = [];
         private readonly List<(Dot Id, long Token)> _claims = [];
+        private readonly Dictionary<Dot, (string Text, string? Agent)> _words = [];
         private readonly HashSet<Dot> _done = [];
         private readonly List<(byte Kind, byte[] Record)> _journal = [];
         private Instant _now = new(10_000_000_000);
@@ -104,6 +105,7 @@ public sealed class ChannelRandomTests
         private void Note(ChannelCommand command, ChannelReply reply, Channel channel)
         {
             if (command is ChannelCommand.Push or ChannelCommand.PushAll) _pushed.AddRange(reply.Entries.Select(e => e.Id).Except(_pushed).ToList());
+            foreach (ChannelEntry entry in reply.Entries) _words[entry.Id] = (entry.Text, entry.Agent);
             foreach (ChannelEntry entry in command is ChannelCommand.Claim ? reply.Entries : command is ChannelCommand.CompleteAndClaim ? reply.Entries.Skip(1) : [])
             {
                 Assert.Equal(EntryStatus.Claimed, entry.Status);
@@ -175,6 +177,7 @@ public sealed class ChannelRandomTests
                 if (batch > 0 && _random.Next(2) == 0) dependsOn.Add(ChannelCommand.PushAll.Entry(_random.Next(6) == 0 ? _random.Next(batch) : Math.Max(0, index - 1)));
                 else if (_pushed.Count > 0) dependsOn.Add(Known());
             }
+            if (_pushed.Count > 0 && _random.Next(8) == 0) return NextEnd();
             if (index == 0 && _random.Next(8) != 0) dependsOn.RemoveAll(d => d.Number < 0);
             bool isImport = _random.Next(5) == 0;
             EntryStatus? ended = isImport && _random.Next(3) == 0 ? EntryStatus.Done + _random.Next(3) : null;
@@ -182,12 +185,21 @@ public sealed class ChannelRandomTests
             return new ChannelCommand.Push(
                 "text " + _random.Next(2).ToString(CultureInfo.InvariantCulture), dependsOn, _random.Next(3) == 0 ? Agent() : null,
                 _random.Next(4) == 0 ? "key " + _random.Next(20).ToString(CultureInfo.InvariantCulture) : null,
-                isImport ? new Dot(1 + _random.Next(40), _random.Next(3) == 0 ? _options.Writer : Bob) : null, 1 + _random.Next(3), clock, ended);
+                isImport ? new Dot(1 + _random.Next(40), _random.Next(3) == 0 ? _options.Writer : Bob) : null, 1 + _random.Next(3), clock, ended,
+                ended is not null && _random.Next(2) == 0 ? "elsewhere" : null);
+        }
+
+        /// <summary>Tells how an entry that is known ended elsewhere: mostly with its words.</summary>
+        private ChannelCommand.Push NextEnd()
+        {
+            Dot id = Known();
+            (string text, string? agent) = _random.Next(12) == 0 ? ("other", null) : _words.GetValueOrDefault(id, ("other", null));
+            return new ChannelCommand.Push(text, [], agent, null, id, 1, null, EntryStatus.Done + _random.Next(3), _random.Next(2) == 0 ? null : "elsewhere");
         }
 
         private static string Describe(ChannelCommand command) => command switch
         {
-            ChannelCommand.Push push => $"Push {push.Id} {push.Text} depends {string.Join(' ', push.DependsOn)} agent {push.Agent} key {push.Key} clock {push.Clock} ended {push.Ended}",
+            ChannelCommand.Push push => $"Push {push.Id} {push.Text} depends {string.Join(' ', push.DependsOn)} agent {push.Agent} key {push.Key} clock {push.Clock} ended {push.Ended} {push.Result}",
             ChannelCommand.PushAll all => $"PushAll [{string.Join("; ", all.Entries.Select(Describe))}]",
             _ => command.ToString(),
         };

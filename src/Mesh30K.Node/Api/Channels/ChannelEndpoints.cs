@@ -97,7 +97,7 @@ internal sealed class ChannelEndpoints(ChannelHosts channels, CancellationToken 
         string name = NameOf(context);
         try
         {
-            ChannelHost? host = verb is "push" or "claim"
+            ChannelHost? host = verb == "push"
                 ? await channels.FindOrCreateAsync(name, request!.Writer, context.RequestAborted).ConfigureAwait(false)
                 : await channels.FindAsync(name, context.RequestAborted).ConfigureAwait(false);
             Problem? problem = host is null ? Missing(name) : await DoAsync(context, host, request!).ConfigureAwait(false);
@@ -154,7 +154,7 @@ internal sealed class ChannelEndpoints(ChannelHosts channels, CancellationToken 
         _ => null,
     };
 
-    private static Problem Missing(string name) => Problem.NotFound($"There is no channel {name}.", "GET /v1/channels lists them; the first push or claim makes one.") with { Code = "no_channel" };
+    private static Problem Missing(string name) => Problem.NotFound($"There is no channel {name}.", "GET /v1/channels lists them; the first push makes one.") with { Code = "no_channel" };
 
     private static string NameOf(HttpContext context) => context.Request.RouteValues["name"] as string ?? "";
 }

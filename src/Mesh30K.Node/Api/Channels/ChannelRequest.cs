@@ -23,7 +23,7 @@ public sealed record ChannelRequest(ChannelCommand Command, TimeSpan Wait = defa
     /// <summary>The words after <c>/v1/channels/{name}/</c>.</summary>
     public static IReadOnlyList<string> Verbs { get; } = ["push", "claim", "renew", "checkpoint", "complete", "fail", "release", "cancel", "reopen"];
 
-    private static readonly string[] PushFields = ["text", "depends_on", "agent", "key", "attempts", "id", "clock", "ended"];
+    private static readonly string[] PushFields = ["text", "depends_on", "agent", "key", "attempts", "id", "clock", "ended", "result"];
 
     /// <summary>What could be read; null when something is wrong, which is on the list then.</summary>
     internal static ChannelRequest? Read(string verb, JsonElement body, List<FieldProblem> errors)
@@ -123,7 +123,7 @@ public sealed record ChannelRequest(ChannelCommand Command, TimeSpan Wait = defa
             string other => Wrong(fields, "ended", other, "must be done, failed or cancelled"),
         };
         Dot? id = fields.Text("id") is null ? null : Id(fields);
-        return new ChannelCommand.Push(Needed(fields, "text") ?? "", dependsOn, fields.Text("agent"), fields.Text("key"), id, fields.Integer("attempts") ?? 3, clock, ended);
+        return new ChannelCommand.Push(Needed(fields, "text") ?? "", dependsOn, fields.Text("agent"), fields.Text("key"), id, fields.Integer("attempts") ?? 3, clock, ended, fields.Text("result"));
     }
 
     private static EntryStatus? Wrong(JsonFields fields, string name, string value, string message)
@@ -229,6 +229,7 @@ public sealed record ChannelRequest(ChannelCommand Command, TimeSpan Wait = defa
             if (push.Id is { } id) json.WriteString("id", id.ToString());
             if (push.Clock is not null) json.WriteString("clock", push.Clock.ToString());
             if (push.Ended is { } ended) json.WriteString("ended", ChannelViews.NameOf(ended));
+            if (push.Result is not null) json.WriteString("result", push.Result);
             json.WriteNumber("attempts", push.AttemptsMax);
             json.WriteEndObject();
         }
