@@ -41,8 +41,15 @@ internal static class DocumentFiles
                 if (string.Equals(name, known, StringComparison.OrdinalIgnoreCase)) return type;
         }
         throw new CliException(new CliError(
-            ExitCode.Usage, "type_unknown", $"the name {Path.GetFileName(paths[0])} does not tell the type of the document",
+            ExitCode.Usage, "type_unknown", $"the name {NameIn(paths)} does not tell the type of the document",
             $"Say it with --type: {string.Join(", ", TypeNames)}."));
+    }
+
+    private static string NameIn(ReadOnlySpan<string?> paths)
+    {
+        foreach (string? path in paths)
+            if (!string.IsNullOrEmpty(path)) return Path.GetFileName(path);
+        return "\"\"";
     }
 
     /// <summary>The content of a file that the user named.</summary>

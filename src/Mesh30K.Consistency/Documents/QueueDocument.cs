@@ -14,6 +14,9 @@ internal readonly record struct QueueTask(QueueLine Line, string Body, int Gap)
         return a.Status == b.Status && a.IsListItem == b.IsListItem && a.Agent == b.Agent && AreSame(a.DependsOn, b.DependsOn) && AreSame(a.Fields, b.Fields);
     }
 
+    /// <summary>What of it a person reads, and knows it by.</summary>
+    public (string Text, string Body) Words => (Line.Text, Body);
+
     /// <summary>Whether it is the same work in other words, or the same: number, text and body.</summary>
     public bool HasTextOf(QueueTask other) => Line.Text == other.Line.Text && Body == other.Body;
 

@@ -12,6 +12,9 @@ namespace Mesh30K.Consistency.Documents;
 /// </summary>
 internal sealed class QueueMerge
 {
+    private const int None = -1;
+    private const int Several = -2;
+
     private readonly QueueTask[] _start;
     private readonly QueueTask[] _ours;
     private readonly QueueTask[] _theirs;
@@ -88,6 +91,7 @@ internal sealed class QueueMerge
             ReadOnlySpan<QueueTask> theirs = Take(_theirs, ref t, id);
             int first = _merged.Count;
             if (start.Length == 1 && (ours.Length > 1 || theirs.Length > 1)) JoinOthers(start[0], ref ours, ref theirs);
+            if (start.Length > 1) JoinByWords(ref start, ref ours, ref theirs);
             if (start.Length == 1 && IsUniform(ours) && IsUniform(theirs)) JoinRewordings(start[0], ours, theirs);
             else JoinEach(start, ours, theirs);
             if (_merged.Count - first > 1) CollectionsMarshal.AsSpan(_merged)[first..].Sort(QueueTask.Compare);
@@ -100,14 +104,52 @@ internal sealed class QueueMerge
     /// </summary>
     private void JoinOthers(QueueTask start, ref ReadOnlySpan<QueueTask> ours, ref ReadOnlySpan<QueueTask> theirs)
     {
-        List<QueueTask> others = [];
-        if (Has(ours, start)) others.AddRange(ours);
-        if (Has(theirs, start)) others.AddRange(theirs);
-        others.RemoveAll(start.HasTextOf);
+        HashSet<(string Text, string Body)> others = [];
+        if (Has(ours, start)) AddWords(others, ours);
+        if (Has(theirs, start)) AddWords(others, theirs);
+        others.Remove(start.Words);
         if (others.Count == 0) return;
-        JoinEach([], Only(ours, others, isOther: true), Only(theirs, others, isOther: true));
-        ours = Only(ours, others, isOther: false);
-        theirs = Only(theirs, others, isOther: false);
+        JoinEach([], Only(ours, others, isIn: true), Only(theirs, others, isIn: true));
+        ours = Only(ours, others, isIn: false);
+        theirs = Only(theirs, others, isIn: false);
+    }
+
+    /// <summary>
+    /// Where the base has several tasks of one number, joins, and takes out, those whose words no version has twice: in other hands it is the same task.
+    /// </summary>
+    private void JoinByWords(ref ReadOnlySpan<QueueTask> start, ref ReadOnlySpan<QueueTask> ours, ref ReadOnlySpan<QueueTask> theirs)
+    {
+        Dictionary<(string Text, string Body), int> startAt = PlacesByWords(start);
+        Dictionary<(string Text, string Body), int> oursAt = PlacesByWords(ours);
+        Dictionary<(string Text, string Body), int> theirsAt = PlacesByWords(theirs);
+        HashSet<(string Text, string Body)> joined = [];
+        foreach (QueueTask task in start)
+        {
+            int o = oursAt.GetValueOrDefault(task.Words, None);
+            int t = theirsAt.GetValueOrDefault(task.Words, None);
+            if (startAt[task.Words] == Several || o == Several || t == Several) continue;
+            JoinRewordings(task, o == None ? [] : ours.Slice(o, 1), t == None ? [] : theirs.Slice(t, 1));
+            joined.Add(task.Words);
+        }
+        start = Only(start, joined, isIn: false);
+        ours = Only(ours, joined, isIn: false);
+        theirs = Only(theirs, joined, isIn: false);
+    }
+
+    /// <summary>Where the task of these words is, or <see cref="Several"/>.</summary>
+    private static Dictionary<(string Text, string Body), int> PlacesByWords(ReadOnlySpan<QueueTask> tasks)
+    {
+        Dictionary<(string Text, string Body), int> places = [];
+        for (int i = 0; i < tasks.Length; i++)
+        {
+            if (!places.TryAdd(tasks[i].Words, i)) places[tasks[i].Words] = Several;
+        }
+        return places;
+    }
+
+    private static void AddWords(HashSet<(string Text, string Body)> words, ReadOnlySpan<QueueTask> tasks)
+    {
+        foreach (QueueTask task in tasks) words.Add(task.Words);
     }
 
     private static bool Has(ReadOnlySpan<QueueTask> tasks, QueueTask text)
@@ -119,8 +161,8 @@ internal sealed class QueueMerge
         return false;
     }
 
-    private static QueueTask[] Only(ReadOnlySpan<QueueTask> tasks, List<QueueTask> others, bool isOther) =>
-        Array.FindAll(tasks.ToArray(), task => others.Exists(task.HasTextOf) == isOther);
+    private static QueueTask[] Only(ReadOnlySpan<QueueTask> tasks, HashSet<(string Text, string Body)> words, bool isIn) =>
+        Array.FindAll(tasks.ToArray(), task => words.Contains(task.Words) == isIn);
 
     private static ReadOnlySpan<QueueTask> Take(QueueTask[] tasks, ref int at, Dot id)
     {

@@ -16,12 +16,14 @@ public sealed class FolderWatch : IDisposable
     private const int ReadAlwaysEveryPolls = 20;
 
     private readonly WatchJournal _journal;
+    private readonly string _home;
     private readonly List<WatchedFile> _files;
     private long _polls;
 
     private FolderWatch(WatchOptions options, WatchJournal journal, string home, Action<WatchEvent> tell)
     {
         _journal = journal;
+        _home = home;
         WatchEventLog log = new(home, options.EventBytesMax);
         _files = [.. options.Targets.Select(t => new WatchedFile(t, options, journal, news =>
         {
@@ -51,9 +53,13 @@ public sealed class FolderWatch : IDisposable
         return WatchJournal.TryOpen(Path.Combine(home, "history"), options.History, lockWait) is { } journal ? new FolderWatch(options, journal, home, tell) : null;
     }
 
-    /// <summary>Looks at every file once. <paramref name="now"/> is the wall clock's: it is held against the files' times.</summary>
+    /// <summary>
+    /// Looks at every file once. <paramref name="now"/> is the wall clock's: it is held against the files' times.
+    /// Errors: <see cref="IOException"/>, also when the folder or its history is gone; <see cref="UnauthorizedAccessException"/>.
+    /// </summary>
     public void Poll(Instant now)
     {
+        if (!Directory.Exists(_home)) throw new DirectoryNotFoundException($"{_home} is gone: the watched folder, or the history in it, was removed");
         bool readAlways = _polls++ % ReadAlwaysEveryPolls == 0;
         foreach (WatchedFile file in _files) file.Look(now, readAlways);
     }

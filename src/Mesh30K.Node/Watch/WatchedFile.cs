@@ -69,7 +69,8 @@ internal sealed class WatchedFile
 
     private byte[]? Read(FileInfo file, Instant now)
     {
-        if (RegularFile.WhyNot(_path) is { } special)
+        // Replacing a link would cut it off from its file, and writing through it would let whoever makes links choose what the watcher writes.
+        if ((file.LinkTarget is null ? RegularFile.WhyNot(_path) : "a link") is { } special)
         {
             Broken(now, new DocumentFailure("not_a_file", MergeSide.Theirs, 0, $"it is {special}", "Put a file there."));
             return null;

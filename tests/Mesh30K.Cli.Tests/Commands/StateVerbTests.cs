@@ -9,6 +9,14 @@ public sealed class StateVerbTests
     private const string Start = "2026-01-01T00:00:00Z start\n";
 
     [Fact]
+    public async Task A_name_that_does_not_tell_the_type_is_named()
+    {
+        using TemporaryFolder folder = new();
+        CommandLineRun run = await CommandLineRun.WithAsync(MeshCommandLine.Verbs(), folder.FullName, CancellationToken.None, "state", "merge", "a", "b.md", "c");
+        Assert.Contains("the name b.md does not", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Merge_writes_the_result_to_stdout_or_replaces_a_file_and_counts()
     {
         using TemporaryFolder folder = new();

@@ -49,6 +49,22 @@ public sealed class StateWatchCommandTests
         }
     }
 
+    [Fact]
+    public async Task A_signal_that_comes_twice_at_once_as_from_timeout_ends_it_with_its_result()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        using TemporaryFolder folder = new();
+        folder.Write("TASKS.md", A);
+        string events = Path.Combine(folder.FullName, ".mesh", "watch", "events.jsonl");
+        using Process watcher = Watch(folder.FullName, "--json");
+        await UntilAsync(() => File.Exists(events));
+        using Process kill = Process.Start("sh", ["-c", $"kill -TERM {watcher.Id}; sleep 0.05; kill -TERM {watcher.Id}"]);
+        string result = await watcher.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await watcher.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith("{\"files\":", result, StringComparison.Ordinal);
+        Assert.Equal(0, watcher.ExitCode);
+    }
+
     [Theory]
     [InlineData("nowhere")]
     [InlineData(".", "--interval", "0")]
@@ -68,9 +84,9 @@ public sealed class StateWatchCommandTests
     private static Task<CommandLineRun> OnceAsync(TemporaryFolder folder) => CommandLineRun.WithAsync(
         MeshCommandLine.Verbs(), folder.FullName, CancellationToken.None, "state", "watch", ".", "--file", "queue=TASKS.md", "--interval", "5ms", "--once", "--json");
 
-    private static Process Watch(string folder) => Process.Start(new ProcessStartInfo(
-        "dotnet", [typeof(MeshCommandLine).Assembly.Location, "state", "watch", folder, "--file", "queue=TASKS.md", "--interval", "10ms"])
-    { UseShellExecute = false })!;
+    private static Process Watch(string folder, params string[] options) => Process.Start(new ProcessStartInfo(
+        "dotnet", [typeof(MeshCommandLine).Assembly.Location, "state", "watch", folder, "--file", "queue=TASKS.md", "--interval", "10ms", .. options])
+    { UseShellExecute = false, RedirectStandardOutput = true })!;
 
     private static async Task UntilAsync(Func<bool> holds)
     {

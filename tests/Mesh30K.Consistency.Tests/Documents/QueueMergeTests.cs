@@ -37,6 +37,26 @@ public sealed class QueueMergeTests
         Assert.Equal("- [x] [seq:4] build\n- [ ] [seq:4] test\n", Doc.Merge(DocumentType.Queue, start, "- [x] [seq:4] build\n", start + "- [ ] [seq:4] test\n"));
     }
 
+    [Theory]
+    [InlineData("- [x] [seq:4] [agent:ana] build\n- [ ] [seq:4] [agent:bob] test\n", "- [ ] [seq:4] [agent:bob] test\n- [x] [seq:4] [agent:cy] build\n")]
+    [InlineData("- [ ] [seq:4] [agent:bob] test\n", "- [ ] [seq:4] [agent:bob] test\n- [ ] [seq:4] [agent:cy] build\n")]
+    [InlineData("- [ ] [seq:4] [agent:ana] build\n", "- [ ] [seq:4] [agent:cy] build\n")]
+    public void A_task_that_shares_its_number_in_the_base_stays_one_when_it_changes_hands(string theirs, string merged)
+    {
+        string start = "- [ ] [seq:4] [agent:ana] build\n- [ ] [seq:4] [agent:bob] test\n";
+        string ours = "- [ ] [seq:4] [agent:cy] build\n- [ ] [seq:4] [agent:bob] test\n";
+        Assert.Equal(merged, Doc.Merge(DocumentType.Queue, start, ours, theirs));
+    }
+
+    [Fact]
+    public void Tasks_that_all_took_one_number_merge_in_time()
+    {
+        string start = "- [ ] [seq:1] task 0\n";
+        string ours = start + string.Concat(Enumerable.Range(1, 30_000).Select(i => $"- [ ] [seq:1] task {i:00000}\n"));
+        string merged = Doc.Merge(DocumentType.Queue, start, ours, start + "- [x] [seq:1] other\n");
+        Assert.Equal(30_002, merged.Count(c => c == '\n'));
+    }
+
     [Fact]
     public void A_task_that_one_side_moved_and_the_other_finished_is_moved_and_finished()
     {

@@ -39,6 +39,31 @@ public sealed class FolderWatchTests : IDisposable
     }
 
     [Fact]
+    public void A_link_is_told_and_left_alone()
+    {
+        using FolderWatch watch = Start();
+        Write(watch, A);
+        Write(watch, A + B);
+        string elsewhere = Path.Combine(_folder, "elsewhere");
+        File.WriteAllText(elsewhere, A + C);
+        File.Delete(Queue);
+        File.CreateSymbolicLink(Queue, elsewhere);
+        Poll(watch, 20);
+        Assert.Equal(WatchEventKind.Unreadable, _events[^1].Event);
+        Assert.Equal((elsewhere, A + C), (new FileInfo(Queue).LinkTarget, File.ReadAllText(elsewhere)));
+    }
+
+    [Fact]
+    public void A_folder_that_was_removed_and_made_again_ends_the_watcher()
+    {
+        using FolderWatch watch = Start();
+        Poll(watch, 1);
+        Directory.Delete(_folder, recursive: true);
+        Directory.CreateDirectory(_folder);
+        Assert.Contains("gone", Assert.Throws<DirectoryNotFoundException>(() => watch.Poll(_now)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void History_survives_the_watcher()
     {
         using (FolderWatch watch = Start())
