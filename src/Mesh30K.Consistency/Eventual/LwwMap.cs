@@ -52,21 +52,18 @@ public sealed class LwwMap : ICrdt<LwwMap>
     /// <summary>
     /// Forgets the tombstones up to a stable frontier. THE CALLER'S DUTY: every replica has acknowledged every write up to
     /// <paramref name="frontier"/>, and will write only after it (its clock has observed the frontier). A write that breaks this is lost, on all
-    /// replicas alike. The delta holds all that is alive up to the frontier; it need not be sent where each replica calls this by itself.
+    /// replicas alike. The delta is the whole state: whoever takes over the floor also has to have the later writes that replaced what was
+    /// below it. It need not be sent where each replica calls this by itself.
     /// </summary>
     public LwwMap DropStable(Hlc frontier)
     {
-        LwwMap delta = new();
-        if (frontier <= Floor) return delta;
+        if (frontier <= Floor) return new LwwMap();
         Floor = frontier;
-        delta.Floor = frontier;
         foreach ((string key, LwwCell cell) in _cells)
         {
-            if (cell.At > frontier) continue;
-            if (cell.Value is null) Forget(key, cell);
-            else delta._cells.Add(key, cell);
+            if (cell.Value is null && cell.At <= frontier) Forget(key, cell);
         }
-        return delta;
+        return Clone();
     }
 
     public bool Merge(LwwMap other)
