@@ -203,14 +203,17 @@ public sealed class JournalFolder : IDisposable
     private void CatchUpLocked(IJournalReader reader)
     {
         JournalManifest now = _layout.ReadManifest() ?? _layout.Create();
-        if (_cursor.Manifest != now) _layout.Clean(now);
-        long before = _cursor.Scanner?.NextSequence ?? -1;
+        if (_cursor.Manifest != now)
+        {
+            _files.SyncFolder(_path); // whoever renamed the manifest may have been killed before it did
+            _layout.Clean(now);
+        }
         string? torn = _cursor.ReadOn(reader, now);
         SegmentScanner at = _cursor.Scanner!;
         if (_writer is null || _writerSegment != _cursor.Header.Segment)
             TakeWriter(_files.Open(JournalCursor.SegmentPath(_path, _cursor.Header.Segment), create: false), _cursor.Header.Segment);
         if (torn is not null) _files.SetLength(_writer!, at.Offset);
-        if (torn is not null || at.NextSequence != before) _files.Sync(_writer!);
+        if (torn is not null || at.Durable < at.NextSequence - 1) _files.Sync(_writer!);
         at.MarkDurable();
         _caughtUp = true;
     }
@@ -282,7 +285,7 @@ public sealed class JournalFolder : IDisposable
         {
             Guarded(doing, action);
         }
-        catch (JournalException error)
+        catch (JournalException error) when (error.Code != "too_large")
         {
             _failed = error;
             throw;
