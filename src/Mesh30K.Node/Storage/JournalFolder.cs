@@ -18,7 +18,7 @@ public interface IJournalReader
 /// One process's handle on a journal: a folder of append-only segments that several processes may share, one at a time by a lock.
 /// DUTIES OF THE CALLER: <see cref="CatchUp"/> after every <see cref="TryLock"/> and before <see cref="Append"/>; nothing is acknowledged before
 /// <see cref="Commit"/> has returned, nor is anything that <see cref="CatchUp"/> handed over before it has returned; after a
-/// <see cref="JournalException"/> from <see cref="Commit"/>, <see cref="CatchUp"/> or <see cref="Compact"/> the process must not go on with this handle.
+/// <see cref="JournalException"/> other than <c>too_large</c> from <see cref="Commit"/>, <see cref="CatchUp"/> or <see cref="Compact"/> the handle is dead.
 /// Not thread-safe. Format and promises: docs/protocol/journal.md.
 /// </summary>
 public sealed class JournalFolder : IDisposable
