@@ -179,7 +179,7 @@ public sealed class SegmentScanner
 
     private ScanStep Unwritten(string reason) => WasSynced ? Damaged(reason) : new ScanStep(ScanVerdict.Unwritten, Reason: reason);
 
-    private bool WasSynced => IsClosed || InSnapshot || NextSequence <= Durable;
+    private bool WasSynced => IsClosed || InSnapshot;
 
     private static ScanStep Damaged(string reason) => new(ScanVerdict.Damaged, Reason: reason);
 }

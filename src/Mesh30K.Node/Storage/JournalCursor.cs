@@ -19,6 +19,9 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
     private readonly byte[] _lastFrame = new byte[RecordFrame.OverheadBytes];
     private (long Offset, int Bytes) _last;
 
+    /// <summary>The records handed over that may not be durable, all of one batch: where they begin, and the checksum of their bytes.</summary>
+    private (long Offset, uint Checksum) _unsure;
+
     /// <summary>The manifest by which this place was reached; null before the first reading.</summary>
     internal JournalManifest? Manifest { get; private set; }
 
@@ -36,7 +39,7 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
     {
         if (Manifest is not null && Manifest.Journal != now.Journal)
             throw Damaged("manifest", 0, "another journal has taken this one's place");
-        if (Manifest?.Generation != now.Generation || Scanner is null || !LastRecordIsStillThere()) Restart(reader, now);
+        if (Manifest?.Generation != now.Generation || Scanner is null || !IsStillThere()) Restart(reader, now);
         Manifest = now;
         while (true)
         {
@@ -123,17 +126,32 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
 
     /// <summary>
     /// Whether this place is still right: records that were never durable can have been cut by another process that saw its write fail, and others
-    /// written there. What was durable cannot.
+    /// written there, which may end in the same record. What was durable cannot: there the last record tells.
     /// </summary>
-    private bool LastRecordIsStillThere()
+    private bool IsStillThere()
     {
         if (_last.Bytes == 0) return true;
         byte[] frame = new byte[RecordFrame.OverheadBytes];
         int read = ReadFully(_file!, frame.AsSpan(0, RecordFrame.HeaderBytes), _last.Offset);
         read += ReadFully(_file!, frame.AsSpan(RecordFrame.HeaderBytes), _last.Offset + _last.Bytes - RecordFrame.TrailerBytes);
-        if (read == frame.Length && frame.AsSpan().SequenceEqual(_lastFrame)) return true;
-        if (Scanner!.NextSequence - 1 <= Scanner.Durable) throw Damaged(Header.Segment, _last.Offset, $"record {Scanner.NextSequence - 1} is no longer as it was");
-        return false;
+        bool isSame = read == frame.Length && frame.AsSpan().SequenceEqual(_lastFrame);
+        if (Scanner!.NextSequence - 1 > Scanner.Durable) return isSame && ChecksumOfUnsure() == _unsure.Checksum;
+        if (isSame) return true;
+        throw Damaged(Header.Segment, _last.Offset, $"record {Scanner.NextSequence - 1} is no longer as it was");
+    }
+
+    private uint ChecksumOfUnsure()
+    {
+        uint checksum = 0;
+        byte[] bytes = new byte[WindowBytes];
+        for (long at = _unsure.Offset; at < Scanner!.Offset;)
+        {
+            int read = ReadFully(_file!, bytes.AsSpan(0, (int)Math.Min(bytes.Length, Scanner.Offset - at)), at);
+            if (read == 0) break;
+            checksum = Crc32C.Of(bytes.AsSpan(0, read), checksum);
+            at += read;
+        }
+        return checksum;
     }
 
     private string? ReadSegment(IJournalReader reader)
@@ -170,6 +188,8 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
         _last = (Scanner!.Offset - step.Bytes, step.Bytes);
         record[..RecordFrame.HeaderBytes].CopyTo(_lastFrame);
         record[^RecordFrame.TrailerBytes..].CopyTo(_lastFrame.AsSpan(RecordFrame.HeaderBytes));
+        if (Scanner.Durable >= step.Record.Sequence - 1) _unsure = (_last.Offset, 0);
+        _unsure.Checksum = Crc32C.Of(record, _unsure.Checksum);
         if (step.Record.Sequence > Manifest!.AsOf) BytesSinceSnapshot += step.Bytes;
         reader.Apply(step.Record);
     }

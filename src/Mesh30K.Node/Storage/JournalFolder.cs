@@ -18,7 +18,7 @@ public interface IJournalReader
 /// One process's handle on a journal: a folder of append-only segments that several processes may share, one at a time by a lock.
 /// DUTIES OF THE CALLER: <see cref="CatchUp"/> after every <see cref="TryLock"/> and before <see cref="Append"/>; nothing is acknowledged before
 /// <see cref="Commit"/> has returned, nor is anything that <see cref="CatchUp"/> handed over before it has returned; after a
-/// <see cref="JournalException"/> from <see cref="Commit"/>, <see cref="CatchUp"/> or <see cref="Compact"/> the process must not go on with this handle.
+/// <see cref="JournalException"/> other than <c>too_large</c> from <see cref="Commit"/>, <see cref="CatchUp"/> or <see cref="Compact"/> the handle is dead.
 /// Not thread-safe. Format and promises: docs/protocol/journal.md.
 /// </summary>
 public sealed class JournalFolder : IDisposable
@@ -203,14 +203,17 @@ public sealed class JournalFolder : IDisposable
     private void CatchUpLocked(IJournalReader reader)
     {
         JournalManifest now = _layout.ReadManifest() ?? _layout.Create();
-        if (_cursor.Manifest != now) _layout.Clean(now);
-        long before = _cursor.Scanner?.NextSequence ?? -1;
+        if (_cursor.Manifest != now)
+        {
+            _files.SyncFolder(_path); // whoever renamed the manifest may have been killed before it did
+            _layout.Clean(now);
+        }
         string? torn = _cursor.ReadOn(reader, now);
         SegmentScanner at = _cursor.Scanner!;
         if (_writer is null || _writerSegment != _cursor.Header.Segment)
             TakeWriter(_files.Open(JournalCursor.SegmentPath(_path, _cursor.Header.Segment), create: false), _cursor.Header.Segment);
         if (torn is not null) _files.SetLength(_writer!, at.Offset);
-        if (torn is not null || at.NextSequence != before) _files.Sync(_writer!);
+        if (torn is not null || at.Durable < at.NextSequence - 1) _files.Sync(_writer!);
         at.MarkDurable();
         _caughtUp = true;
     }
@@ -283,7 +286,7 @@ public sealed class JournalFolder : IDisposable
         {
             Guarded(doing, action);
         }
-        catch (JournalException error)
+        catch (JournalException error) when (error.Code != "too_large")
         {
             _failed = error;
             throw;

@@ -69,8 +69,8 @@ internal sealed class JournalLayout(string folder, JournalFiles files)
         using (SafeFileHandle file = BeginSegment(new SegmentHeader(manifest.Journal, manifest.Generation, manifest.BaseSegment, FirstSequence: 1)))
             files.Sync(file);
         files.SyncFolder(folder);
-        Replace(manifest);
         if (Path.GetDirectoryName(folder) is { } parent) files.SyncFolder(parent);
+        Replace(manifest);
         return manifest;
     }
 

@@ -77,8 +77,11 @@ internal sealed class FaultyDisk : JournalFiles
             if (old is null) File.Delete(to);
             else File.WriteAllBytes(to, old);
             File.WriteAllBytes(from, moved);
+            (_synced[from], _synced[to]) = (_synced[to], long.MaxValue);
         });
         base.Rename(from, to);
+        _synced[to] = _synced[from];
+        _synced.Remove(from);
     }
 
     internal override void Delete(string path)
@@ -90,12 +93,15 @@ internal sealed class FaultyDisk : JournalFiles
     }
 
     /// <summary>
-    /// What a machine that lost power may find: of names changed and not synced the first few stayed; of bytes not synced a beginning, or all of
+    /// What a machine that lost power may find: of names changed and not synced any may be as before; of bytes not synced a beginning, or all of
     /// them with sectors that were never written.
     /// </summary>
     internal void LosePower(Random random)
     {
-        for (int kept = random.Next(_undo.Count + 1), i = _undo.Count - 1; i >= kept; i--) _undo[i]();
+        int lost = random.Next(3); // none, all, any
+        foreach (Action undo in Enumerable.Reverse(_undo))
+            if (lost == 1 || (lost == 2 && random.Next(2) == 0)) undo();
+        _undo.Clear();
         foreach ((string path, long synced) in _synced)
         {
             if (!File.Exists(path)) continue;

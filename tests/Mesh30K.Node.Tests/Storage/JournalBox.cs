@@ -5,7 +5,8 @@ using Mesh30K.Node.Storage;
 namespace Mesh30K.Node.Tests.Storage;
 
 /// <summary>Keeps what a journal handed over, as text.</summary>
-internal sealed class Heard : IJournalReader
+/// <param name="meanwhile">Done at the first record, by another process as it were.</param>
+internal sealed class Heard(Action? meanwhile = null) : IJournalReader
 {
     internal List<string> Records { get; } = [];
 
@@ -24,6 +25,7 @@ internal sealed class Heard : IJournalReader
     {
         Records.Add(Encoding.UTF8.GetString(record.Payload.Span));
         Sequences.Add(record.Sequence);
+        if (Records.Count == 1) meanwhile?.Invoke();
     }
 }
 
@@ -59,10 +61,10 @@ internal sealed class JournalBox : IDisposable
     }
 
     /// <summary>Every record of the journal, read by a fresh handle under the lock.</summary>
-    internal Heard ReadAll(JournalOptions? options = null)
+    internal Heard ReadAll(JournalOptions? options = null, JournalFiles? files = null)
     {
         Heard heard = new();
-        Locked(heard, options).Dispose();
+        Locked(heard, options, files).Dispose();
         return heard;
     }
 

@@ -89,15 +89,12 @@ public sealed class JournalDamageTests : IDisposable
         byte[] right = File.ReadAllBytes(path);
         for (int at = 0; at < right.Length; at++)
         {
-            foreach (int flip in (int[])[1 << (at % 8), 255])
-            {
-                byte[] wrong = [.. right];
-                wrong[at] ^= (byte)flip;
-                File.WriteAllBytes(path, wrong);
-                JournalException error = _box.Refused(Small);
-                Assert.True(error.Code == "damaged", $"byte {at} ^ {flip}: {error.Message}");
-                Assert.Contains(name, error.Message, StringComparison.Ordinal);
-            }
+            byte[] wrong = [.. right];
+            wrong[at] ^= (byte)(1 << (at % 8)); // every bit: SegmentScannerTests
+            File.WriteAllBytes(path, wrong);
+            JournalException error = _box.Refused(Small);
+            Assert.True(error.Code == "damaged", $"byte {at}: {error.Message}");
+            Assert.Contains(name, error.Message, StringComparison.Ordinal);
         }
         File.WriteAllBytes(path, right);
         Assert.Equal(All, _box.ReadAll(Small).Records);

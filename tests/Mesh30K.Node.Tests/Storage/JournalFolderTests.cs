@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Mesh30K.Node.Storage;
 using Mesh30K.Protocol;
 
@@ -67,6 +68,25 @@ public sealed class JournalFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_child_process_that_lives_on_does_not_keep_the_lock()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        JournalFolder journal = _box.Locked(new Heard());
+        using Process child = Process.Start("sleep", "60");
+        try
+        {
+            journal.Dispose();
+            using JournalFolder other = JournalFolder.Open(_box.Folder);
+            Assert.True(JournalBox.Lock(other, 0));
+            Assert.False(child.HasExited);
+        }
+        finally
+        {
+            child.Kill();
+        }
+    }
+
+    [Fact]
     public void Appending_without_lock_or_catching_up_is_a_bug()
     {
         using JournalFolder journal = JournalFolder.Open(_box.Folder);
@@ -120,7 +140,12 @@ public sealed class JournalFolderTests : IDisposable
             Assert.Equal("too_large", Assert.Throws<JournalException>(() => journal.Append(1, new byte[(1 << 20) + 1])).Code);
             JournalBox.Append(journal, "after");
         }
-        Assert.Equal([large, "", large, "after"], _box.ReadAll().Records);
+        using (JournalFolder journal = _box.Locked(new Heard(), new JournalOptions { PayloadBytesMax = 1 << 20 }))
+        {
+            Assert.Equal("too_large", Assert.Throws<JournalException>(() => journal.Compact(JournalBox.Snapshot("fits", large + "x"))).Code);
+            JournalBox.Append(journal, "still here");
+        }
+        Assert.Equal([large, "", large, "after", "still here"], _box.ReadAll().Records);
         Assert.Contains("at most 1000", _box.Refused(new JournalOptions { PayloadBytesMax = 1000 }).Message, StringComparison.Ordinal);
     }
 

@@ -64,4 +64,48 @@ public sealed class JournalReaderTests : IDisposable
         reading.CatchUp(heard);
         Assert.Equal((1, "one another"), (heard.Resets, string.Join(' ', heard.Records)));
     }
+
+    /// <summary>The last record is the same again; one before it in the batch is not.</summary>
+    [Fact]
+    public void A_reader_that_saw_a_batch_taken_back_starts_again_also_when_another_batch_ends_alike()
+    {
+        using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "one");
+        byte[] before = File.ReadAllBytes(_box.Segment(1));
+        using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "never", "same");
+        using JournalFolder reading = JournalFolder.Open(_box.Folder);
+        Heard heard = new();
+        reading.CatchUp(heard);
+        File.WriteAllBytes(_box.Segment(1), before);
+        using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "other", "same");
+        reading.CatchUp(heard);
+        Assert.Equal("one other same", string.Join(' ', heard.Records));
+    }
+
+    [Fact]
+    public void A_handle_refuses_a_journal_that_lost_what_it_knew_to_be_durable_and_gives_no_sequence_again()
+    {
+        using JournalFolder journal = _box.Locked(new Heard());
+        JournalBox.Append(journal, "one");
+        byte[] before = File.ReadAllBytes(_box.Segment(1));
+        JournalBox.Append(journal, "two");
+        journal.Unlock();
+        File.WriteAllBytes(_box.Segment(1), before);
+        using (JournalFolder other = _box.Locked(new Heard())) JournalBox.Append(other, "2nd");
+        Assert.Equal("damaged", Assert.Throws<JournalException>(() => journal.CatchUp(new Heard())).Code);
+        Assert.True(JournalBox.Lock(journal));
+        Assert.Contains("no longer as it was", Assert.Throws<JournalException>(() => journal.CatchUp(new Heard())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_reader_looks_again_at_what_seems_damaged_before_it_says_so()
+    {
+        using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "one", "two");
+        byte[] right = File.ReadAllBytes(_box.Segment(1)), wrong = [.. right];
+        wrong[^1] ^= 1;
+        File.WriteAllBytes(_box.Segment(1), wrong);
+        using JournalFolder reading = JournalFolder.Open(_box.Folder);
+        Heard heard = new(() => File.WriteAllBytes(_box.Segment(1), right));
+        reading.CatchUp(heard);
+        Assert.Equal(["one", "two"], heard.Records);
+    }
 }
