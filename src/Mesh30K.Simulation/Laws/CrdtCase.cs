@@ -89,7 +89,7 @@ internal sealed class CrdtCase<T>(LawSubject<T> subject, bool careless)
         _history.Events.Add(new LawEvent(step.Operation, r, covers));
         subject.Note(_history, step.Operation);
         _seen[r] |= bit;
-        Send(delta, delta.IsBottom ? 0 : bit); // nothing new: whoever gets it learns nothing
+        Send(delta, delta.IsBottom ? 0 : subject.DeltaIsWhole(step.Operation) ? _seen[r] : bit); // of ⊥ nobody learns anything
         CheckModel(_states[r], _seen[r]);
     }
 

@@ -31,6 +31,9 @@ internal abstract class LawSubject<T>
     /// <summary>The events that an operation undoes for whoever has seen them.</summary>
     public virtual ulong Covers(LawHistory history, ulong seen, LawOperation operation) => 0;
 
+    /// <summary>Whether the operation's delta tells all that its replica has seen, and not that operation alone.</summary>
+    public virtual bool DeltaIsWhole(LawOperation operation) => false;
+
     /// <summary>Whether the type asks a duty of its caller. Then some cases break it: the laws have to hold without it, the model need not.</summary>
     public virtual bool HasDuty => false;
 

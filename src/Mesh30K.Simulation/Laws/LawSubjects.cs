@@ -173,6 +173,8 @@ internal sealed class LwwMapSubject : LawSubject<LwwMap>
         return true;
     }
 
+    public override bool DeltaIsWhole(LawOperation operation) => operation.Kind == Drop;
+
     public override bool HasDuty => true;
 
     /// <summary>What is dropped was seen by all, and nobody writes at or below a floor.</summary>
