@@ -109,19 +109,7 @@ internal sealed class ChannelModel(ChannelOptions options)
     {
         Task?[] tasks = new Task?[pushes.Count];
         int[] same = [.. Enumerable.Range(0, pushes.Count)];
-        for (int i = 0; i < pushes.Count; i++)
-        {
-            Task? byKey = pushes[i].Key is { } key ? Tasks.Find(t => t.Key == key) : null;
-            Task? byId = pushes[i].Id is { } id ? Find(id) : null;
-            if (byKey is not null && pushes[i].Id is not null && byKey != byId) return (ChannelOutcome.Taken, []);
-            tasks[i] = byKey ?? byId;
-            if (tasks[i] is not null) continue;
-            if (pushes[i].Id is { } old && _retired.ContainsKey(old)) return (ChannelOutcome.Taken, []);
-            for (int j = i - 1; j >= 0; j--)
-            {
-                if (tasks[j] is null && ((pushes[i].Key is not null && pushes[i].Key == pushes[j].Key) || (pushes[i].Id is not null && pushes[i].Id == pushes[j].Id))) same[i] = same[j];
-            }
-        }
+        if (!Match(pushes, tasks, same)) return (ChannelOutcome.Taken, []);
         if (Order(pushes, tasks, same) is not { } order) return (ChannelOutcome.Cycle, []);
         long number = pushes.Where(p => p.Id is { } id && id.Writer == options.Writer).Select(p => p.Id!.Value.Number)
             .Concat(pushes.Select(p => p.Clock?[options.Writer] ?? 0)).Append(_seen.GetValueOrDefault(options.Writer)).Max();
@@ -173,6 +161,25 @@ internal sealed class ChannelModel(ChannelOptions options)
             task.Token = 0;
         }
         return (ChannelOutcome.Ok, [.. tasks.Select(t => t!)]);
+    }
+
+    /// <summary>Finds the entries that are there already, and those that the batch holds twice; false when a number or key is another's.</summary>
+    private bool Match(IReadOnlyList<ChannelCommand.Push> pushes, Task?[] tasks, int[] same)
+    {
+        for (int i = 0; i < pushes.Count; i++)
+        {
+            Task? byKey = pushes[i].Key is { } key ? Tasks.Find(t => t.Key == key) : null;
+            Task? byId = pushes[i].Id is { } id ? Find(id) : null;
+            if (byKey is not null && pushes[i].Id is not null && byKey != byId) return false;
+            tasks[i] = byKey ?? byId;
+            if (tasks[i] is not null) continue;
+            if (pushes[i].Id is { } old && _retired.ContainsKey(old)) return false;
+            for (int j = i - 1; j >= 0; j--)
+            {
+                if (tasks[j] is null && ((pushes[i].Key is not null && pushes[i].Key == pushes[j].Key) || (pushes[i].Id is not null && pushes[i].Id == pushes[j].Id))) same[i] = same[j];
+            }
+        }
+        return true;
     }
 
     /// <summary>The new entries, each after those of the batch that it depends on; null for a circle.</summary>

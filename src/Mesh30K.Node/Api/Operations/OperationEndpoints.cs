@@ -71,18 +71,18 @@ internal sealed class OperationEndpoints(MeshHost mesh, OperationStore store, Op
         }
         store.Submitted(ticket.Number, ticket.Id, spec, submittedAt);
         context.Response.Headers.Location = $"/v1/operations/{ticket.Id}";
-        bool ended = wait && await EndedAsync(ticket, spec, context.RequestAborted).ConfigureAwait(false);
+        if (wait) await WaitAsync(ticket, spec, context.RequestAborted).ConfigureAwait(false);
         if (store.Find(ticket.Id) is not { } stored)
         {
             await Gone(ticket.Id.ToString()).ExecuteAsync(context).ConfigureAwait(false);
             return;
         }
-        context.Response.StatusCode = ended ? StatusCodes.Status200OK : StatusCodes.Status202Accepted;
+        context.Response.StatusCode = wait && stored.State == StoredState.Ended ? StatusCodes.Status200OK : StatusCodes.Status202Accepted;
         await WriteAsync(context, OperationViews.Of(stored, answers: true), ApiViews.Default.OperationView).ConfigureAwait(false);
     }
 
     /// <summary>Waits for the end, at most as long as the operation can last: in the queue until its time to live ends, then a timeout for each phase.</summary>
-    private async Task<bool> EndedAsync(OperationTicket ticket, OperationSpec spec, CancellationToken aborted)
+    private async Task WaitAsync(OperationTicket ticket, OperationSpec spec, CancellationToken aborted)
     {
         int phases = CascadePhases.Of(spec).Length;
         double mostMs = spec.TtlMs + CascadePhases.WaveSectorMs + CascadePhases.WaveClusterMs + (phases * (spec.TimeoutMs + Orchestrator.GraceMs)) + 1_000;
@@ -90,12 +90,10 @@ internal sealed class OperationEndpoints(MeshHost mesh, OperationStore store, Op
         try
         {
             await ticket.Completion.WaitAsync(TimeSpan.FromMilliseconds(Math.Min(mostMs, int.MaxValue - 1)), ending.Token).ConfigureAwait(false);
-            return true;
         }
         catch (Exception early) when (early is TimeoutException or OperationCanceledException)
         {
-            aborted.ThrowIfCancellationRequested();
-            return false;
+            aborted.ThrowIfCancellationRequested(); // else the answer tells how far it is
         }
     }
 

@@ -84,6 +84,7 @@ public sealed class ChannelsApiTests
     public async Task What_is_wrong_is_named(string path, string json, string detail)
     {
         await using MeshFixture node = await MeshFixture.StartAsync();
+        await OkAsync(node, "tasks/push", """{"entries":[{"text":"first"}]}"""); // a channel that does not exist would be a 404
         using HttpResponseMessage response = await PostAsync(node, path, json);
         JsonElement problem = await ApiFixture.Problem(response, HttpStatusCode.BadRequest);
         Assert.Contains(detail, ApiFixture.Detail(problem), StringComparison.Ordinal);
