@@ -51,10 +51,11 @@ public sealed class ChannelsApiTests
     public async Task A_claim_waits_for_a_push()
     {
         await using MeshFixture node = await MeshFixture.StartAsync();
+        await OkAsync(node, "tasks/push", """{"entries":[{"text":"bob's","agent":"bob"}]}"""); // only a push makes the channel
         Task<HttpResponseMessage> waiting = PostAsync(node, "tasks/claim", """{"agent":"ana","wait_ms":30000}""");
         await OkAsync(node, "tasks/push", """{"entries":[{"text":"build"}]}""");
         using HttpResponseMessage reply = await waiting;
-        Assert.Equal(["1"], Ids(await reply.Content.ReadFromJsonAsync<JsonElement>(Cancel)));
+        Assert.Equal(["2"], Ids(await reply.Content.ReadFromJsonAsync<JsonElement>(Cancel)));
     }
 
     [Theory]
