@@ -123,7 +123,7 @@ public sealed class OperationEndpointTests
     public async Task The_roster_names_who_did_not_make_it_and_why_in_pages()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        string id = Text(await mesh.RunAsync("""{"window_ms":1500,"timeout_ms":4000}"""), "operation_id");
+        string id = Text(await mesh.RunAsync("""{"target_in_ms":4000,"window_ms":1500,"timeout_ms":7000}"""), "operation_id");
         JsonElement whole = await mesh.GetAsync($"/v1/operations/{id}/roster");
         Assert.Equal(14, whole.GetProperty("total").GetInt32());
         JsonElement late = await mesh.GetAsync($"/v1/operations/{id}/roster?reason=insufficient_lead_time&limit=1");
