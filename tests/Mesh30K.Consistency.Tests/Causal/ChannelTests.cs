@@ -259,29 +259,6 @@ public sealed class ChannelTests
         Assert.Equal((CausalOrder.Before, (CausalOrder?)null), (Order("2@bob", "1@me"), Order("9@bob", "1@me")));
         Assert.Equal("1@ana,2@bob", run.Find("1@me").Clock.ToString());
         Assert.Equal("1@ana,2@bob,1@me", run.Channel.Clock.ToString());
-        ChannelGraph graph = ChannelGraph.Of(run.Channel);
-        Assert.Equal([(D("1@ana"), D("1@bob"))], graph.Concurrent);
-    }
-
-    [Fact]
-    public void A_graph_has_levels_roots_chains_and_what_is_blocked()
-    {
-        ChannelRun run = new();
-        run.Push("a");
-        run.Push("b", "1");
-        run.Push("c", "2");
-        run.Push("d");
-        run.Push("e", "3", "4");
-        run.Push("f");
-        run.Cancel("4");
-        run.Cancel("6");
-        ChannelGraph graph = ChannelGraph.Of(run.Channel);
-        Assert.Equal("1:0 2:1 3:2 4:0 5:3", string.Join(' ', graph.Nodes.Select(n => $"{n.Entry.Id}:{n.Level}")));
-        Assert.Equal(Ds("1", "4"), graph.Roots);
-        Assert.Equal([Ds("1", "2", "3"), Ds("4"), Ds("5")], graph.Chains);
-        Assert.Equal(Ds("5"), graph.Blocked);
-        Assert.Equal(Ds("5"), graph.Nodes[3].Dependents);
-        Assert.Equal((2, 4L), (ChannelGraph.Of(run.Channel, ended: true, nodesMax: 2).Nodes.Count, ChannelGraph.Of(run.Channel, ended: true, nodesMax: 2).Omitted));
     }
 
     [Fact]
