@@ -218,7 +218,7 @@ public sealed class ClusterLeadTests
             Instant now = Fleet.At(h * 10);
             lead.Step(Fleet.Order(h, h * 10 + 20), now, effects);
             foreach (ref readonly Delivery d in effects.Deliveries.Items) d.Slip.Lines[d.Slot].ReleasedAtTicks = now.Ticks;
-            slips.Add(new WeakReference(effects.Deliveries.Items[0].Slip));
+            if (effects.Deliveries.Count > 0) slips.Add(new WeakReference(effects.Deliveries.Items[0].Slip));
             long before = GC.GetAllocatedBytesForCurrentThread();
             for (int i = 0; i < 29; i++) lead.Step(Fleet.Ack(h, i, h * 10 + 5), Fleet.At(h * 10 + 5), effects);
             if (h > 1000) ackBytes += GC.GetAllocatedBytesForCurrentThread() - before;
