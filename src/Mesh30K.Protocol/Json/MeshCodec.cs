@@ -144,6 +144,18 @@ public sealed class MeshCodec
         MessageType.ClusterSummary => _context.ClusterImpedanceSummary,
         MessageType.SectorSummary => _context.SectorImpedanceSummary,
         MessageType.GlobalStats => _context.GlobalImpedanceStats,
+        MessageType.Hello => _context.HelloMessage,
+        MessageType.Challenge => _context.ChallengeMessage,
+        MessageType.Proof => _context.ProofMessage,
+        MessageType.Welcome => _context.WelcomeMessage,
+        MessageType.Refused => _context.RefusedMessage,
+        MessageType.Bye => _context.ByeMessage,
+        MessageType.Cancel => _context.CancelMessage,
+        MessageType.Clock => _context.ClockMessage,
+        MessageType.Thaw => _context.ThawMessage,
+        MessageType.Rotate => _context.RotateMessage,
+        MessageType.Rotated => _context.RotatedMessage,
+        MessageType.MeshKey => _context.MeshKeyMessage,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "no such type"),
     };
 

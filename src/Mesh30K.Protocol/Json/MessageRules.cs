@@ -55,7 +55,8 @@ internal static class MessageRules
 
     private static Breach? Heartbeat(HeartbeatMessage m, CodecLimits limits)
     {
-        AgentImpedance a = m.Impedance;
+        if ((NotNegative(m.QueueDepth ?? 0, "$.queue_depth") ?? Text(m.ContextHash, "$.context_hash", limits)) is { } breach) return breach;
+        if (m.Impedance is not { } a) return null;
         if (a.AgentId != m.AgentId) return Invalid("$.impedance.agent_id", "must be the agent_id of the message");
         if (a.ClusterId.Sector != a.SectorId) return Invalid("$.impedance.sector_id", "must be the sector of cluster_id");
         return Range(a.CurrentLatencyMs, double.MaxValue, "$.impedance.current_latency_ms")

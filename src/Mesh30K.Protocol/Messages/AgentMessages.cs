@@ -13,8 +13,17 @@ public sealed record HeartbeatMessage : WireMessage
     /// <summary>When it was sent, on the agent's clock.</summary>
     public required Instant Timestamp { get; init; }
 
-    /// <summary>The agent's own view; its <c>agent_id</c> is the message's.</summary>
-    public required AgentImpedance Impedance { get; init; }
+    /// <summary>The agent's own view (appendix B; optional, as the mesh measures for itself); its <c>agent_id</c> is the message's.</summary>
+    public AgentImpedance? Impedance { get; init; }
+
+    /// <summary>Deliveries waiting or in work at the agent (ours, optional), 0 or more; without it that of <see cref="Impedance"/>, else 0.</summary>
+    public int? QueueDepth { get; init; }
+
+    /// <summary>Which context the agent has loaded (ours, optional); null when unchanged. At most 256 characters.</summary>
+    public string? ContextHash { get; init; }
+
+    /// <summary>Asks for the mesh's clock: answered by <see cref="ClockMessage"/> (ours).</summary>
+    public bool Clock { get; init; }
 }
 
 /// <summary>What a lead sends to agents: be READY at a moment (appendix B).</summary>
@@ -40,6 +49,9 @@ public sealed record CoordinationMessage : WireMessage
 
     /// <summary>Time to live in ms from the id's timestamp (ours, optional), 0 or more.</summary>
     public long? TtlMs { get; init; }
+
+    /// <summary>An answer is wanted: <c>result</c> of the ack is brought back (ours).</summary>
+    public bool Collect { get; init; }
 }
 
 /// <summary>What an agent found that it cannot integrate (M 5.1). Fields beside the type are there when they apply.</summary>

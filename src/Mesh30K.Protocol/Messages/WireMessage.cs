@@ -32,6 +32,42 @@ public enum MessageType : byte
 
     /// <summary><c>GLOBAL_STATS</c> (ours): <see cref="GlobalImpedanceStats"/>.</summary>
     GlobalStats,
+
+    /// <summary><c>HELLO</c> (ours): <see cref="HelloMessage"/>.</summary>
+    Hello,
+
+    /// <summary><c>CHALLENGE</c> (ours): <see cref="ChallengeMessage"/>.</summary>
+    Challenge,
+
+    /// <summary><c>PROOF</c> (ours): <see cref="ProofMessage"/>.</summary>
+    Proof,
+
+    /// <summary><c>WELCOME</c> (ours): <see cref="WelcomeMessage"/>.</summary>
+    Welcome,
+
+    /// <summary><c>REFUSED</c> (ours): <see cref="RefusedMessage"/>.</summary>
+    Refused,
+
+    /// <summary><c>BYE</c> (ours): <see cref="ByeMessage"/>.</summary>
+    Bye,
+
+    /// <summary><c>CANCEL</c> (ours): <see cref="CancelMessage"/>.</summary>
+    Cancel,
+
+    /// <summary><c>CLOCK</c> (ours): <see cref="ClockMessage"/>.</summary>
+    Clock,
+
+    /// <summary><c>THAW</c> (ours): <see cref="ThawMessage"/>.</summary>
+    Thaw,
+
+    /// <summary><c>ROTATE</c> (ours): <see cref="RotateMessage"/>.</summary>
+    Rotate,
+
+    /// <summary><c>ROTATED</c> (ours): <see cref="RotatedMessage"/>.</summary>
+    Rotated,
+
+    /// <summary><c>MESH_KEY</c> (ours): <see cref="MeshKeyMessage"/>.</summary>
+    MeshKey,
 }
 
 /// <summary>

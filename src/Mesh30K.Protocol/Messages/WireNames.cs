@@ -49,7 +49,8 @@ public static class WireNames
     public static readonly WireNames<MeshScope> MeshScopes = new("cluster", "sector", "global");
 
     public static readonly WireNames<MessageType> MessageTypes = new(
-        "MESSAGE", "HEARTBEAT", "COORDINATE", "ACK", "CIRCUIT", "FREEZE", "CLUSTER_SUMMARY", "SECTOR_SUMMARY", "GLOBAL_STATS");
+        "MESSAGE", "HEARTBEAT", "COORDINATE", "ACK", "CIRCUIT", "FREEZE", "CLUSTER_SUMMARY", "SECTOR_SUMMARY", "GLOBAL_STATS",
+        "HELLO", "CHALLENGE", "PROOF", "WELCOME", "REFUSED", "BYE", "CANCEL", "CLOCK", "THAW", "ROTATE", "ROTATED", "MESH_KEY");
 
     public static readonly WireNames<ImpedanceClass> Classes = new(
         "CLASS_A_EDGE", "CLASS_B_SERVERLESS", "CLASS_C_PERSISTENT", "CLASS_D_GPU", "CLASS_E_LOCAL", "CLASS_F_HUMAN");
