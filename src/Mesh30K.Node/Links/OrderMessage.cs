@@ -1,8 +1,6 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using System.Text;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Protocol.Identity;
@@ -27,7 +25,7 @@ public sealed class OrderMessage
 
     private OrderMessage(OperationOrder order)
     {
-        Id = IdOf(order);
+        Id = order.MessageId;
         // Orders that differ in their quota only share the payload's bytes and its hash.
         _payload = Payloads.GetValue(order.Payload, static text => new EncodedPayload(text));
         _head = Encoding.ASCII.GetBytes(
@@ -38,7 +36,7 @@ public sealed class OrderMessage
             $$""","payload_hash":"{{_payload.Hash}}","ttl_ms":{{(long)ttlMs}}{{(order.Spec.CollectAnswers ? ",\"collect\":true" : "")}},"compensation":{"""));
     }
 
-    /// <summary>The message's id: differs for each phase of an operation. Its time is the operation's, from which <c>ttl_ms</c> counts.</summary>
+    /// <summary>The order's message id: differs for each phase of an operation. Its time is the operation's, from which <c>ttl_ms</c> counts.</summary>
     public MessageId Id { get; }
 
     /// <summary>Bytes of an agent's copy, roughly: what a queue that holds it accounts for.</summary>
@@ -66,17 +64,6 @@ public sealed class OrderMessage
         rest[at++] = (byte)'}';
         rest[at++] = (byte)'}';
         output.Advance(at);
-    }
-
-    /// <summary>The operation's time, and randomness that the operation's id and the phase's handle fix together.</summary>
-    private static MessageId IdOf(OperationOrder order)
-    {
-        Span<byte> named = stackalloc byte[MessageId.BytesLength + sizeof(long)];
-        order.OperationId.WriteBytes(named);
-        BinaryPrimitives.WriteInt64BigEndian(named[MessageId.BytesLength..], order.Handle);
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        _ = SHA256.HashData(named, hash);
-        return MessageId.From(order.OperationId.TimestampMs, BinaryPrimitives.ReadUInt128BigEndian(hash) >> 48);
     }
 
     /// <summary>A payload as it stands on the wire, and its hash.</summary>

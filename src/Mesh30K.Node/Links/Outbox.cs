@@ -37,22 +37,26 @@ public sealed class Outbox
         _itemsMax = itemsMax;
     }
 
+    /// <summary>In this order: those up to <see cref="WaitsAgain"/> are to be sent.</summary>
     private enum Way : byte
     {
         /// <summary>Was never sent.</summary>
         Waits,
 
+        /// <summary>Was sent on an earlier connection, and is to be sent again; its ack may come before that.</summary>
+        WaitsAgain,
+
         /// <summary>Was sent on this connection.</summary>
         Sent,
 
-        /// <summary>Was sent on an earlier connection, and is to be sent again; its ack may come before that.</summary>
-        WaitsAgain,
+        /// <summary>Was sent and taken back: is never sent again, and its ack is still welcome.</summary>
+        Withdrawn,
     }
 
     /// <summary>Deliveries that are to be sent, for the first time or again.</summary>
     public int Waiting { get; private set; }
 
-    /// <summary>Deliveries that were sent on this connection and not answered.</summary>
+    /// <summary>Deliveries that were sent on this connection and not answered, and those that were taken back after they were sent.</summary>
     public int Unanswered => _count - Waiting;
 
     /// <summary>Deliveries whose time ended here.</summary>
@@ -81,12 +85,15 @@ public sealed class Outbox
         return roomy;
     }
 
-    /// <summary>The next to send, marked as sent; null when none waits. Those whose time is over are dropped here and counted in <see cref="Expired"/>.</summary>
-    public OutboxItem? Take(Instant now)
+    /// <summary>
+    /// The next to send, marked as sent; null when none waits, or when the next is larger than <paramref name="bytesMax"/>: order comes before a full frame. Those whose time is over are dropped here and
+    /// counted in <see cref="Expired"/>.
+    /// </summary>
+    public OutboxItem? Take(Instant now, int bytesMax = int.MaxValue)
     {
         for (int i = 0; Waiting > 0; i++)
         {
-            if (_entries[i].Way == Way.Sent) continue;
+            if (_entries[i].Way > Way.WaitsAgain) continue;
             OutboxItem item = _entries[i].Item;
             if (item.ExpiresAt < now)
             {
@@ -94,6 +101,7 @@ public sealed class Outbox
                 RemoveAt(i--);
                 continue;
             }
+            if (item.Message.BytesAbout > bytesMax) return null;
             _entries[i].Way = Way.Sent;
             Waiting--;
             return item;
@@ -114,14 +122,22 @@ public sealed class Outbox
         return item;
     }
 
-    /// <summary>Takes a delivery back. True when it had been sent: then the agent is to be told by CANCEL.</summary>
+    /// <summary>
+    /// Takes a delivery back: it is not sent any more. True when it had been sent, and the agent is to be told by CANCEL; then it is kept for its ack until its time is over.
+    /// </summary>
     public bool Cancel(MessageId id)
     {
         int at = IndexOf(id);
-        if (at < 0) return false;
+        if (at < 0 || _entries[at].Way == Way.Withdrawn) return false;
         bool sent = _entries[at].Way != Way.Waits;
-        RemoveAt(at);
-        return sent;
+        if (!sent)
+        {
+            RemoveAt(at);
+            return false;
+        }
+        if (_entries[at].Way == Way.WaitsAgain) Waiting--;
+        _entries[at].Way = Way.Withdrawn;
+        return true;
     }
 
     /// <summary>A new connection: what was sent and not answered waits again. Returns how many, without those whose time is over.</summary>
@@ -131,11 +147,13 @@ public sealed class Outbox
         int again = 0;
         for (int i = 0; i < _count; i++)
         {
-            if (_entries[i].Way == Way.Waits) continue;
-            _entries[i].Way = Way.WaitsAgain;
-            again++;
+            if (_entries[i].Way == Way.Sent)
+            {
+                _entries[i].Way = Way.WaitsAgain;
+                Waiting++;
+            }
+            if (_entries[i].Way == Way.WaitsAgain) again++;
         }
-        Waiting = _count;
         return again;
     }
 
@@ -170,7 +188,7 @@ public sealed class Outbox
 
     private void RemoveAt(int at)
     {
-        if (_entries[at].Way != Way.Sent) Waiting--;
+        if (_entries[at].Way <= Way.WaitsAgain) Waiting--;
         Array.Copy(_entries, at + 1, _entries, at, --_count - at);
         _entries[_count] = default;
         if (_count == 0) _entries = [];

@@ -55,7 +55,7 @@ public sealed class OrderMessageTests
         OperationOrder order = Orders.Of(7);
         Assert.Same(OrderMessage.Of(order), OrderMessage.Of(order));
         Assert.Equal(OrderMessage.Of(order).Id, OrderMessage.Of(order with { Quota = 3 }).Id);
-        Assert.NotEqual(OrderMessage.Of(order).Id, OrderMessage.Of(order with { Handle = 8 }).Id);
+        Assert.NotEqual(OrderMessage.Of(order).Id, OrderMessage.Of(order with { Phase = 1 }).Id);
     }
 
     [Theory]

@@ -13,7 +13,7 @@ internal static class Orders
     public static OperationOrder Of(long handle, string payload = "null", double ttlMs = 60_000, bool collect = false, Instant? at = null)
     {
         Instant now = at ?? Start;
-        MessageId id = MessageId.From(now.Ticks / Instant.TicksPerMs, 77);
+        MessageId id = MessageId.From(now.Ticks / Instant.TicksPerMs, (UInt128)(ulong)handle);
         return new OperationOrder
         {
             Handle = handle,
@@ -27,9 +27,9 @@ internal static class Orders
         };
     }
 
-    public static OutboxItem Item(long handle, Priority priority = Priority.High, double ttlMs = 60_000, Instant? at = null)
+    public static OutboxItem Item(long handle, Priority priority = Priority.High, double ttlMs = 60_000, Instant? at = null, string payload = "null")
     {
-        OperationOrder order = Of(handle, ttlMs: ttlMs, at: at);
+        OperationOrder order = Of(handle, payload, ttlMs, at: at);
         return new OutboxItem(OrderMessage.Of(order), handle, 3, 4, 12.5, priority, order.ExpiresAt);
     }
 }

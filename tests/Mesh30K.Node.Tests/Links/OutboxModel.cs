@@ -58,16 +58,17 @@ internal sealed class OutboxModel(int itemsMax)
 
     public bool Cancel(MessageId id)
     {
-        if (Find(id) is not { } line) return false;
-        _lines.Remove(line);
+        if (Find(id) is not { Withdrawn: false } line) return false;
+        if (line.SentEver) line.Withdrawn = line.SentNow = true;
+        else _lines.Remove(line);
         return line.SentEver;
     }
 
     public int Reconnected(Instant now)
     {
         DropExpired(now);
-        foreach (Line line in _lines) line.SentNow = false;
-        return _lines.Count(l => l.SentEver);
+        foreach (Line line in _lines) line.SentNow = line.Withdrawn;
+        return _lines.Count(l => l.SentEver && !l.Withdrawn);
     }
 
     public int DropExpired(Instant now)
@@ -86,5 +87,7 @@ internal sealed class OutboxModel(int itemsMax)
         public bool SentNow { get; set; }
 
         public bool SentEver { get; set; }
+
+        public bool Withdrawn { get; set; }
     }
 }

@@ -82,6 +82,17 @@ public sealed class OutboxTests
     }
 
     [Fact]
+    public void What_does_not_fit_the_frame_waits_and_nothing_overtakes_it()
+    {
+        Outbox box = new(3);
+        OutboxItem large = Orders.Item(1, payload: new string('1', 5_000));
+        box.Add(large, T0);
+        box.Add(Orders.Item(2), T0);
+        Assert.Null(box.Take(T0, large.Message.BytesAbout - 1));
+        Assert.Same(large, box.Take(T0, large.Message.BytesAbout));
+    }
+
+    [Fact]
     public void A_delivery_can_be_taken_back()
     {
         Outbox box = new(3);
@@ -92,6 +103,9 @@ public sealed class OutboxTests
         Assert.False(box.Cancel(waiting.Message.Id));
         Assert.True(box.Cancel(sent.Message.Id));
         Assert.False(box.Cancel(sent.Message.Id));
+        Assert.Equal(0, box.Reconnected(T0)); // not sent again …
+        Assert.Empty(TakeAll(box, T0));
+        Assert.NotNull(box.Answered(sent.Message.Id, TrinaryState.Ready)); // … but its answer counts
         Assert.Equal((0, 0), (box.Waiting, box.Unanswered));
     }
 
