@@ -3,6 +3,7 @@ using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Node.Links;
 using Mesh30K.Simulation.Fleet;
 
 namespace Mesh30K.Cli.Config;
@@ -117,6 +118,9 @@ public sealed record ServiceTraceSource(string File, string Column, string? Grou
 /// <param name="DataDirectory">Where the journal and the keys live. Default <c>.mesh</c>.</param>
 public sealed record NodeSettings(IPEndPoint Listen, int? Loops, string DataDirectory)
 {
+    /// <summary>Agents on WebSockets at once, 1 to 100,000. Default 12,000; the limit of open files may leave fewer.</summary>
+    public int AgentsMax { get; init; } = new AgentLinkOptions().AgentsMax;
+
     /// <summary>The key with which the command on this machine speaks to its node.</summary>
     public string OperatorKeyFile => Path.Combine(DataDirectory, "operator.key");
 }

@@ -29,6 +29,7 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
     private long _seq;
     private long _sentAtMs;
     private volatile bool _ending;
+    private volatile bool _isWelcome;
 
     public long Deliveries { get; private set; }
 
@@ -52,6 +53,7 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
         ChallengeMessage challenge = (ChallengeMessage)await ReadOneAsync(stop).ConfigureAwait(false);
         await SendAsync([MeshCodec.Default.Encode(new ProofMessage { Echo = challenge.Nonce })]).ConfigureAwait(false);
         if (await ReadOneAsync(stop).ConfigureAwait(false) is not WelcomeMessage) throw new InvalidOperationException("not welcome");
+        _isWelcome = true;
     }
 
     /// <summary>Answers until the connection ends.</summary>
@@ -75,7 +77,7 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
     /// <summary>A sign of life, when it has said nothing for a while.</summary>
     public async Task BeatAsync()
     {
-        if (Environment.TickCount64 - Volatile.Read(ref _sentAtMs) < BeatsEvery.TotalMilliseconds || IsBroken) return;
+        if (Environment.TickCount64 - Volatile.Read(ref _sentAtMs) < BeatsEvery.TotalMilliseconds || IsBroken || !_isWelcome) return;
         try
         {
             await SendAsync([MeshCodec.Default.Encode(new HeartbeatMessage { AgentId = id, Timestamp = Now, QueueDepth = 0 })]).ConfigureAwait(false);
