@@ -106,7 +106,7 @@ internal static class FleetFileParser
         return new FleetFile
         {
             SourcePath = path,
-            Mesh = given ?? MeshShape.For(options.Agents),
+            Mesh = given ?? (options.Agents == 0 ? MeshShape.Reference : MeshShape.For(options.Agents)),
             Fleet = options,
             NetworkTraceFolder = ReadPath(fleet, "network_trace", folder, Directory.Exists, "folder"),
             ServiceTraceSource = ReadServiceTrace(fleet, folder),
@@ -192,10 +192,10 @@ internal static class FleetFileParser
         {
             Dictionary<ImpedanceClass, double> counts = ReadAgentsByClass(map);
             long total = (long)counts.Values.Sum();
-            if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent.");
+            if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent, or for a mesh without simulated agents write agents: 0.");
             return total <= room ? options with { Agents = (int)total, ClassShares = counts } : throw TooMany(map, total, shape);
         }
-        int agents = (int)map.Whole("agents", 1, AgentsMax, shape is null ? options.Agents : room);
+        int agents = (int)map.Whole("agents", 0, AgentsMax, shape is null ? options.Agents : room);
         return agents <= room ? options with { Agents = agents } : throw TooMany(map, agents, shape);
     }
 
