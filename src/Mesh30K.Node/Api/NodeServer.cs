@@ -2,9 +2,11 @@ using System.Net;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api.Channels;
 using Mesh30K.Node.Api.Identity;
+using Mesh30K.Node.Api.People;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Links.People;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
