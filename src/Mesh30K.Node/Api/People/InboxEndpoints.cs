@@ -44,7 +44,7 @@ internal sealed class InboxEndpoints
             query.Add("person", person, "is nobody who is enrolled as a person; mesh agent enrol NAME --person does that");
         if (query.Problem is { } wrong) return wrong.ExecuteAsync(context);
         IReadOnlyList<InboxItem> items = _people.List(person is null ? null : new AgentId(person), all);
-        InboxView view = new(_identity.Now, items.Count, [.. items.Take(ItemsMax).Select(i => InboxItemView.Of(i, whole: false))]);
+        InboxView view = new(_identity.Now, items.Count, [.. items.Take(ItemsMax).Select(i => InboxItemView.Of(i, whole: false))], _people.Refused, _people.LostRefusals);
         return context.Response.WriteAsJsonAsync(view, InboxViews.Default.InboxView, cancellationToken: context.RequestAborted);
     }
 

@@ -31,10 +31,12 @@ public sealed record InboxItemView(
     internal static InboxItemView Of(InboxItem item, bool whole) => new(
         item.Id, item.Person.Value, item.OperationId.ToString(), WireNames.Verbs.NameOf(item.Verb), whole || item.Payload.Length <= PayloadCharsMax ? item.Payload : item.Payload[..PayloadCharsMax],
         item.Payload.Length, item.AskedAt, item.Deadline, item.Reminders, JsonNamingPolicy.SnakeCaseLower.ConvertName(item.State.ToString()), item.EndedAt,
-        item.Answer is { } answer ? WireNames.TrinaryStates.NameOf(answer) : null, item.Text);
+        item.Answer is { } answer ? (answer == TrinaryState.Ready ? "READY" : "CONFLICT") : null, item.Text);
 }
 
 /// <summary>What waits, soonest deadline first, and what is over when that was asked for.</summary>
 /// <param name="Now">The mesh's clock, by which the deadlines count.</param>
 /// <param name="Total">How many match; at most 1,000 are listed.</param>
-public sealed record InboxView(Instant Now, int Total, IReadOnlyList<InboxItemView> Items);
+/// <param name="Refused">Deliveries since the start that found a full inbox and were answered with a CONFLICT.</param>
+/// <param name="LostRefusals">How many of those answers the mesh was too busy to take.</param>
+public sealed record InboxView(Instant Now, int Total, IReadOnlyList<InboxItemView> Items, long Refused, long LostRefusals);

@@ -54,7 +54,7 @@ public sealed record InboxItem
     public string? Text { get; init; }
 
     /// <summary>Where the answer belongs.</summary>
-    internal required InboxAddress Address { get; init; }
+    public required InboxAddress Address { get; init; }
 
     /// <summary>When something happens by itself: a reminder, or the end.</summary>
     internal Instant NextDue => Reminders switch { 0 => At(0.5), 1 => At(0.9), _ => Deadline };
@@ -63,7 +63,7 @@ public sealed record InboxItem
 }
 
 /// <summary>Where an ack belongs, and which message it answers.</summary>
-internal readonly record struct InboxAddress(int Sector, int ClusterIndex, int Slot, long Operation, MessageId Message);
+public readonly record struct InboxAddress(int Sector, int ClusterIndex, int Slot, long Operation, MessageId Message);
 
 /// <summary>How an inbox changed; the name of the event is <c>inbox.</c> and the word.</summary>
 internal readonly record struct InboxChange(string Word, InboxItem Item);

@@ -51,7 +51,7 @@ public sealed class PeopleLink : IAgentLink, IAsyncDisposable
     private readonly ITimer _beat;
     private Instant? _dueAt;
     private long _refused;
-    private long _lostAnswers;
+    private long _lostRefusals;
     private bool _stopped;
 
     /// <param name="needs">The node around it.</param>
@@ -72,7 +72,7 @@ public sealed class PeopleLink : IAgentLink, IAsyncDisposable
     public long Refused => Interlocked.Read(ref _refused);
 
     /// <summary>CONFLICTs about a full inbox that the mesh was too busy to take.</summary>
-    public long LostAnswers => Interlocked.Read(ref _lostAnswers);
+    public long LostRefusals => Interlocked.Read(ref _lostRefusals);
 
     /// <summary>Lets the people in who are enrolled, and from now on those who will be.</summary>
     public void Start()
@@ -185,7 +185,7 @@ public sealed class PeopleLink : IAgentLink, IAsyncDisposable
     private void RefuseFull_NeedsLock(InboxItem draft)
     {
         Interlocked.Increment(ref _refused);
-        if (!Post(draft, TrinaryState.Conflict, $"the inbox of {draft.Person} is full", draft.AskedAt, _inbox.OpenOf(draft.Person))) Interlocked.Increment(ref _lostAnswers);
+        if (!Post(draft, TrinaryState.Conflict, $"the inbox of {draft.Person} is full", draft.AskedAt, _inbox.OpenOf(draft.Person))) Interlocked.Increment(ref _lostRefusals);
     }
 
     private bool Post(InboxItem item, TrinaryState state, string? text, Instant now, int depth)
