@@ -2,10 +2,12 @@ using System.Net;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api.Channels;
 using Mesh30K.Node.Api.Identity;
+using Mesh30K.Node.Api.People;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Links;
+using Mesh30K.Node.Links.People;
 using Mesh30K.Node.Links.Webhook;
 using Microsoft.AspNetCore.Routing;
 
@@ -43,13 +45,15 @@ public sealed class NodeServer : IAsyncDisposable
     private static readonly TimeSpan ByeWithin = TimeSpan.FromSeconds(3);
 
     private readonly ApiHost _host;
+    private readonly PeopleLink _people;
     private readonly ChannelHosts _channels;
     private readonly WebhookLink _webhooks;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, WebhookLink webhooks, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, WebhookLink webhooks, PeopleLink people, ChannelHosts channels, string stateFile)
     {
         _host = host;
+        _people = people;
         Api = api;
         Identity = identity;
         Links = links;
@@ -90,6 +94,7 @@ public sealed class NodeServer : IAsyncDisposable
         AgentLinks links = new(needs, clustersPerSector, options.Links);
         WebhookLink webhooks = new(needs, clustersPerSector, options.Webhooks);
         MeshApi api = new(mesh, options.Defaults);
+        PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
         ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
         try
@@ -115,17 +120,20 @@ public sealed class NodeServer : IAsyncDisposable
                         new IdentityEndpoints(identity, options.Webhooks.Allowed).Map(routes);
                         AgentLinkEndpoints.Map(routes, links);
                         webhooks.Map(routes);
+                        new InboxEndpoints(people, identity, api.Events).Map(routes);
                         options.Map(routes);
                     },
                 },
                 cancel).ConfigureAwait(false);
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
-            return new NodeServer(host, api, identity, links, webhooks, channels, stateFile);
+            people.Start();
+            return new NodeServer(host, api, identity, links, webhooks, people, channels, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
+            await people.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
             await webhooks.DisposeAsync().ConfigureAwait(false);
@@ -153,6 +161,7 @@ public sealed class NodeServer : IAsyncDisposable
         await Links.StopAsync(TimeSpan.Zero).ConfigureAwait(false);
         await _host.DisposeAsync().ConfigureAwait(false);
         await Links.DisposeAsync().ConfigureAwait(false);
+        await _people.DisposeAsync().ConfigureAwait(false);
         await _channels.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
         await Identity.DisposeAsync().ConfigureAwait(false);
