@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Net;
 using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Fleet;
-using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Links.Webhook;
 using Mesh30K.Node.Storage;
 using Spectre.Console;
 
@@ -30,19 +30,26 @@ public sealed class UpCommand : VerbCommand
     private readonly Option<string?> _listen = new("--listen") { Description = "Where to listen; port 0 takes a free one (default: the fleet file's, else 127.0.0.1:7300)", HelpName = "address" };
     private readonly Option<string?> _dataDirectory = new("--data-dir") { Description = "Where the operator key and node.json are (default: the fleet file's, else .mesh)", HelpName = "dir" };
 
+    private readonly Option<string[]> _allowWebhook = new("--allow-webhook")
+    {
+        Description = "An address that the node may call for webhooks, with all below it; may be repeated (private:URL when its name leads to a private network)",
+        HelpName = "url",
+    };
+
     public UpCommand()
         : base("up", "Run a node that agents join, until Ctrl-C")
     {
         Add(_fleet);
         Add(_listen);
         Add(_dataDirectory);
+        Add(_allowWebhook);
     }
 
     /// <inheritdoc/>
     public override TimeSpan? StopGrace => DrainWithin + TimeSpan.FromSeconds(10);
 
     public override IReadOnlyList<string> Examples { get; } =
-        ["mesh up", "mesh up --fleet demo", "mesh up --fleet examples/fleet.yaml", "mesh up --listen 127.0.0.1:0 --data-dir .mesh --json"];
+        ["mesh up", "mesh up --fleet demo", "mesh up --fleet examples/fleet.yaml", "mesh up --listen 127.0.0.1:0 --data-dir .mesh --json", "mesh up --allow-webhook https://agents.example.com/hooks/"];
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
     {
@@ -54,13 +61,15 @@ public sealed class UpCommand : VerbCommand
         };
         IPEndPoint at = run.Parse.GetValue(_listen) is { } given ? EndPointOf(given) : file.Node.Listen;
         string data = run.Parse.GetValue(_dataDirectory) is { } folder ? run.PathOf(folder) : file.Node.DataDirectory;
+        if (WebhookAllowList.TryParse([.. file.Node.WebhooksAllowed, .. run.Parse.GetValue(_allowWebhook) ?? []], out WebhookAllowList allowed) is { } fault)
+            throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"--allow-webhook {fault}", "Write it like https://agents.example.com/hooks/ or http://127.0.0.1:9000/."));
         await RefuseSecondAsync(data, run.Stop).ConfigureAwait(false);
 
         MeshSettings settings = file.Settings();
         SimulatedMesh mesh = SimulatedMesh.Start(file.LoadFleet(), settings, file.Node.Loops);
         await using (mesh.ConfigureAwait(false))
         {
-            NodeServer server = await ServeAsync(mesh, file.Operation(), at, data, run.Stop).ConfigureAwait(false);
+            NodeServer server = await ServeAsync(mesh, new NodeServerOptions { Listen = at, DataDirectory = data, Defaults = file.Operation(), Webhooks = new WebhookOptions { Allowed = allowed } }, run.Stop).ConfigureAwait(false);
             await using (server.ConfigureAwait(false))
             {
                 UpResult result = new(
@@ -76,11 +85,11 @@ public sealed class UpCommand : VerbCommand
         return ExitCode.Ok;
     }
 
-    private static async Task<NodeServer> ServeAsync(SimulatedMesh mesh, OperationSpec defaults, IPEndPoint at, string data, CancellationToken stop)
+    private static async Task<NodeServer> ServeAsync(SimulatedMesh mesh, NodeServerOptions options, CancellationToken stop)
     {
         try
         {
-            return await NodeServer.StartAsync(mesh.Host, new NodeServerOptions { Listen = at, DataDirectory = data, Defaults = defaults }, stop).ConfigureAwait(false);
+            return await NodeServer.StartAsync(mesh.Host, options, stop).ConfigureAwait(false);
         }
         catch (ListenFailed wrong)
         {
@@ -100,7 +109,7 @@ public sealed class UpCommand : VerbCommand
         }
         catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
         {
-            throw new CliException(new CliError(ExitCode.Usage, "data_dir", $"cannot write in {data}: {wrong.Message}", "Choose another data directory with --data-dir DIR."));
+            throw new CliException(new CliError(ExitCode.Usage, "data_dir", $"cannot write in {options.DataDirectory}: {wrong.Message}", "Choose another data directory with --data-dir DIR."));
         }
     }
 

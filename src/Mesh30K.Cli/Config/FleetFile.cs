@@ -124,6 +124,9 @@ public sealed record NodeSettings(IPEndPoint Listen, int? Loops, string DataDire
     /// <summary>Agents on WebSockets at once, 1 to 100,000. Default 12,000; the limit of open files may leave fewer.</summary>
     public int AgentsMax { get; init; } = new AgentLinkOptions().AgentsMax;
 
+    /// <summary>Addresses of webhooks that the node may call, as <see cref="Mesh30K.Node.Links.Webhook.WebhookAllowList"/> reads them. Default none.</summary>
+    public IReadOnlyList<string> WebhooksAllowed { get; init; } = [];
+
     /// <summary>The key with which the command on this machine speaks to its node.</summary>
     public string OperatorKeyFile => Path.Combine(DataDirectory, "operator.key");
 }

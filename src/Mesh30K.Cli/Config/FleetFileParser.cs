@@ -5,6 +5,7 @@ using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Node.Links.Webhook;
 using Mesh30K.Node.Runtime;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Simulation.Fleet;
@@ -28,6 +29,7 @@ internal static class FleetFileParser
     private const double WindowMsMax = 3_600_000;
     private const double TimeoutMsMax = 86_400_000;
     private const double RateMin = 1e-6;
+    private const int WebhooksMax = 1_000;
     private const int BudgetsMax = 1000;
     private const int NameCharsMax = 64;
     private const double RateMax = 1e12;
@@ -293,7 +295,7 @@ internal static class FleetFileParser
 
     private static NodeSettings ReadNode(YamlMap top, string folder)
     {
-        YamlMap map = top.Map("node", "listen", "loops", "data_dir", "agents_max");
+        YamlMap map = top.Map("node", "listen", "loops", "data_dir", "agents_max", "webhooks");
         IPEndPoint listen = new(IPAddress.Loopback, DefaultPort);
         if (map.Text("listen") is { } text)
         {
@@ -307,7 +309,22 @@ internal static class FleetFileParser
         string data = map.Text("data_dir") ?? ".mesh";
         if (data.Contains('\0', StringComparison.Ordinal)) throw map.Wrong(map.NodeOf("data_dir"), "node.data_dir is not a path", "Name a folder.");
         NodeSettings node = new(listen, loops, Path.GetFullPath(data, folder));
-        return node with { AgentsMax = (int)map.Whole("agents_max", 1, LinkedAgentsMax, node.AgentsMax) };
+        return node with { AgentsMax = (int)map.Whole("agents_max", 1, LinkedAgentsMax, node.AgentsMax), WebhooksAllowed = ReadWebhooks(map) };
+    }
+
+    private static string[] ReadWebhooks(YamlMap node)
+    {
+        YamlMap map = node.Map("webhooks", "allow");
+        IReadOnlyList<YamlNode> entries = map.List("allow");
+        if (entries.Count > WebhooksMax) throw map.Wrong(entries[WebhooksMax], $"more than {WebhooksMax} allowed webhooks", "Allow a prefix that covers several.");
+        List<string> allowed = [];
+        foreach (YamlNode entry in entries)
+        {
+            string text = (entry as YamlScalarNode)?.Value ?? "";
+            if (WebhookAllowList.TryParse([text], out _) is { } fault) throw map.Wrong(entry, $"node.webhooks.allow: {YamlMap.Short(fault)}", "Write it like https://agents.example.com/hooks/ or http://127.0.0.1:9000/.");
+            allowed.Add(text);
+        }
+        return allowed.Count == 0 ? [] : [.. allowed];
     }
 
     private static GroupBudget[] ReadBudgets(YamlMap top, string path)
