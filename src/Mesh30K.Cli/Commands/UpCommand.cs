@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Fleet;
+using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Links.Webhook;
