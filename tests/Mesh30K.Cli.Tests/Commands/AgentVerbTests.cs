@@ -104,20 +104,19 @@ public sealed class AgentVerbTests
         Assert.Equal(ExitCode.Ok, (await node.RunAsync("agent", "enrol", "ana", "--person", "--capability", "approve")).Exit);
         await UntilAsync(async () => (await node.RunAsync("agents", "ana", "--json")).Exit == ExitCode.Ok);
         Assert.Equal("Nothing waits.", (await node.RunAsync("inbox", "--as", "ana")).Out.Trim());
-        Task<CommandLineRun> asked = node.RunAsync("cascade", "--strategy", "parallel", "--capability", "approve", "--planner", "fire-now", "--timeout", "40000", "--payload", "{\"ask\":\"pay\\u001b[2J ‮?\"}", "--json");
+        Task<CommandLineRun> asked = node.RunAsync("cascade", "--strategy", "parallel", "--capability", "approve", "--planner", "fire-now", "--window", "20000", "--timeout", "60000", "--ttl", "60000", "--payload", "{\"ask\":\"pay?\"}", "--json");
         JsonElement item = default;
         await UntilAsync(async () => (await node.RunAsync("inbox", "--as", "ana", "--json")).Json().GetProperty("items") is { } items && items.GetArrayLength() == 1 && (item = items[0]).ValueKind == JsonValueKind.Object, asked);
         string id = item.GetProperty("id").GetString()!;
-        string shown = (await node.RunAsync("inbox")).Out;
-        Assert.Contains("\\u202e", shown, StringComparison.Ordinal);
-        Assert.DoesNotContain("‮", shown, StringComparison.Ordinal);
+        Assert.Contains("{\"ask\":\"pay?\"}", (await node.RunAsync("inbox")).Out, StringComparison.Ordinal);
         Assert.Equal((ExitCode.Usage, "unknown_item"), await ErrorOf(node, "inbox", "answer", "zzzzz", "--ready"));
-        CommandLineRun answered = await node.RunAsync("inbox", "answer", id, "--ready", "approved", "--json");
+        CommandLineRun answered = await node.RunAsync("inbox", "answer", id, "--ready", "approved\u001b[2J\u202e", "--json");
         Assert.Equal(("answered", "READY"), (answered.Json().GetProperty("state").GetString(), answered.Json().GetProperty("answer").GetString()));
         JsonElement operation = (await asked).Json();
         Assert.Equal((1, 1), (operation.GetProperty("counts").GetProperty("sent").GetInt32(), operation.GetProperty("counts").GetProperty("ready").GetInt32()));
         Assert.Equal((ExitCode.Usage, "answered"), await ErrorOf(node, "inbox", "answer", id, "--conflict", "no"));
-        Assert.Contains("READY: approved", (await node.RunAsync("inbox", "--all")).Out, StringComparison.Ordinal);
+        foreach (string shown in (string[])[(await node.RunAsync("inbox", "--all")).Out, (await node.RunAsync("inbox", "show", id)).Out])
+            Assert.Contains("READY: approved\\u001b[2J\\u202e", shown, StringComparison.Ordinal);
     }
 
     private static async Task<(ExitCode, string?)> ErrorOf(RunningNode node, params string[] args)
