@@ -53,6 +53,7 @@ public sealed class MeshCommandLine
         new CascadeCommand(),
         new BroadcastCommand(),
         new AskCommand(),
+        new DelegateCommand(),
         new AgentsCommand(),
         new AgentCommand(),
         new InboxCommand(),

@@ -15,7 +15,7 @@ public sealed class FolderTests
     /// <summary>From what everybody uses to what uses everybody. A new folder takes its place here.</summary>
     private static readonly Dictionary<string, string[]> Orders = new(StringComparer.Ordinal)
     {
-        [Coordination] = ["Time", "Topology", "Impedance", "Arrival", "Gathering", "Conflicts", "Breakers", "Degradation", "Failures", "Cascades"],
+        [Coordination] = ["Time", "Topology", "Impedance", "Arrival", "Gathering", "Conflicts", "Breakers", "Degradation", "Failures", "Cascades", "Delegation"],
         [Consistency] = ["Layers", "Time", "Journal", "Eventual", "Documents", "Causal", "Strong"],
     };
 

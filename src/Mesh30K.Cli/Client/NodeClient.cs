@@ -97,7 +97,7 @@ internal sealed class NodeClient : IDisposable
             HttpStatusCode.Unauthorized => new CliError(
                 ExitCode.NodeUnreachable, "wrong_key", $"the node at {_address} does not accept this operator key",
                 "Use the key of the node's data directory: --key-file FILE (by default .mesh/operator.key beside .mesh/node.json)."),
-            _ when problem?.Code == "not_held" => new CliError(ExitCode.NotAchieved, problem.Code, detail, hint),
+            _ when problem?.Code is "not_held" or "capability_mismatch" => new CliError(ExitCode.NotAchieved, problem.Code, detail, hint),
             _ when problem?.Code is { } code && (int)status < 500 => new CliError(ExitCode.Usage, Plain.Line(code, 64), detail, hint),
             HttpStatusCode.NotFound => new CliError(ExitCode.Usage, "not_found", detail, hint),
             HttpStatusCode.ServiceUnavailable => new CliError(ExitCode.NodeUnreachable, "not_available", detail, hint),

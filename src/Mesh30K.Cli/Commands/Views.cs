@@ -99,7 +99,7 @@ internal static class Views
     {
         Table table = Table("agent", "cluster", "outcome", "why", "needed ms", "available ms", "missing ms");
         foreach (RosterView r in page.Roster)
-            Add(table, r.AgentId, r.Cluster, r.Outcome, r.Reason ?? r.ConflictType ?? "", $"{r.NeededMs:0.#}", $"{r.AvailableMs:0.#}", $"{r.MissingMs:0.#}");
+            Add(table, r.AgentId, r.Cluster, r.Outcome, WhyOf(r), $"{r.NeededMs:0.#}", $"{r.AvailableMs:0.#}", $"{r.MissingMs:0.#}");
         return table;
     }
 
@@ -107,6 +107,10 @@ internal static class Views
     public static string Share(double? rate) => $"{(rate ?? 0) * 100:0.0}%";
 
     public static void Line(IAnsiConsole console, string text) => console.Write(new Text(Plain.Line(text) + "\n"));
+
+    /// <summary>The reason, and with a capability that is missing which one.</summary>
+    private static string WhyOf(RosterView r) =>
+        r.Reason == "capability_missing" && r.ExpectedValue is { } missing ? $"capability_missing: {missing}" : r.Reason ?? r.ConflictType ?? "";
 
     private static string ColourOf(OperationView o) => o.Decision?.Decision switch { "PROCEED" => "green", null => "yellow", _ => "red" };
 

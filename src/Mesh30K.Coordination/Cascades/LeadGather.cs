@@ -135,5 +135,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
 
     private RosterEntry Entry(int slot, in SlipLine line, AgentRecord agent, string cluster) => new(
         agent.Id, cluster, line.Outcome, line.Reason, line.LeadMs, (float)Slip.Target.MsSince(plannedAt),
-        line.Outcome == AgentOutcome.Conflict ? _conflicts?.GetValueOrDefault(slot) : null);
+        line.Outcome == AgentOutcome.Conflict ? _conflicts?.GetValueOrDefault(slot)
+            : line.Reason == SkipReason.CapabilityMissing ? CapabilityMismatch.Of(Order.Spec.RequiredCapabilities, agent.Capabilities)
+            : null);
 }

@@ -1,19 +1,8 @@
 using System.Buffers;
-using System.Diagnostics.CodeAnalysis;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 
 namespace Mesh30K.Coordination.Impedance;
-
-/// <summary>Where to send something that needs a capability: an agent, or nobody here who can.</summary>
-public readonly record struct CapableAgent(AgentImpedance? Agent)
-{
-    /// <summary>No active agent has the capability.</summary>
-    public static readonly CapableAgent None;
-
-    [MemberNotNullWhen(true, nameof(Agent))]
-    public bool IsFound => Agent is not null;
-}
 
 /// <summary>
 /// What a lead makes of its agents' snapshots (M 4.2). Pure; safe on any thread. Ties go to the id that sorts first, so that the result does
@@ -66,17 +55,6 @@ public static class ClusterAggregator
             UnstableAgents = InOrder(unstable),
             LastUpdated = now,
         };
-    }
-
-    /// <summary>The active agent with the lowest score that has a capability (M 4.2). O(n · capabilities).</summary>
-    public static CapableAgent BestFor(string capability, ReadOnlySpan<AgentImpedance> agents)
-    {
-        AgentImpedance? best = null;
-        foreach (AgentImpedance agent in agents)
-        {
-            if (CanDo(agent, capability) && (best is null || ByScore(agent, best) < 0)) best = agent;
-        }
-        return new CapableAgent(best);
     }
 
     /// <summary>Whether an agent is active and has a capability.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Mesh30K.Node.Api.Delegations;
 using Mesh30K.Node.Api.Operations;
 using Mesh30K.Node.Api.Status;
 using Mesh30K.Node.Links;
@@ -27,6 +28,8 @@ namespace Mesh30K.Node.Api;
 [JsonSerializable(typeof(SectorDetail))]
 [JsonSerializable(typeof(LinksView))]
 [JsonSerializable(typeof(Links.Webhook.WebhooksView))]
+[JsonSerializable(typeof(DelegationRequest))]
+[JsonSerializable(typeof(DelegationView))]
 [JsonSerializable(typeof(Problem))]
 public sealed partial class ApiViews : JsonSerializerContext;
 

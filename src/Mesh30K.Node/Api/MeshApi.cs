@@ -1,4 +1,5 @@
 using Mesh30K.Coordination.Cascades;
+using Mesh30K.Node.Api.Delegations;
 using Mesh30K.Node.Api.Operations;
 using Mesh30K.Node.Api.Status;
 using Mesh30K.Node.Hosting;
@@ -15,6 +16,7 @@ public sealed class MeshApi : IAsyncDisposable
     private readonly MeshHost _mesh;
     private readonly OperationFeed _feed;
     private readonly OperationEndpoints _operations;
+    private readonly DelegationEndpoints _delegations;
     private readonly StatusEndpoints _status;
     private readonly AgentEndpoints _agents;
     private readonly CancellationTokenSource _stopping = new();
@@ -31,6 +33,7 @@ public sealed class MeshApi : IAsyncDisposable
         Events = new EventStream(Guid.NewGuid().ToString("N"));
         _feed = new OperationFeed(Store, Events);
         _operations = new OperationEndpoints(mesh, Store, new OperationRules(mesh, defaults ?? new OperationSpec()), () => Refusal, _stopping.Token);
+        _delegations = new DelegationEndpoints(mesh, () => Refusal, _stopping.Token);
         _status = new StatusEndpoints(mesh, Store, _feed, Events, () => Refusal);
         _agents = new AgentEndpoints(mesh);
         mesh.OnStarted += Store.Started;
@@ -52,6 +55,7 @@ public sealed class MeshApi : IAsyncDisposable
     public void Map(IEndpointRouteBuilder routes)
     {
         _operations.Map(routes);
+        _delegations.Map(routes);
         _agents.Map(routes);
         _status.Map(routes);
         routes.MapEventStream("/v1/events", Events);

@@ -32,6 +32,9 @@ public sealed record Problem(int Status, string Title, string Detail, string? Hi
     /// <summary>The kind of problem as one snake_case word for programs; null where the status says it all.</summary>
     public string? Code { get; init; }
 
+    /// <summary>The conflict behind a refusal; null when there is none.</summary>
+    public Operations.ConflictView? Conflict { get; init; }
+
     /// <summary>What is wrong, a field each; null when the problem is not about fields.</summary>
     public IReadOnlyList<FieldProblem>? Errors { get; init; }
 

@@ -1,7 +1,6 @@
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
-using Mesh30K.Coordination.Impedance;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
 

@@ -47,19 +47,6 @@ public sealed class AggregationTests
     }
 
     [Fact]
-    public void The_best_agent_is_active_able_and_fastest_or_there_is_none()
-    {
-        AgentImpedance[] agents =
-        [
-            Fleet.Agent("slow", 300, "llm"), Fleet.Agent("b", 100, "llm"), Fleet.Agent("a", 100, "llm", "route"), Fleet.Agent("fast", 1, "route"),
-            Fleet.Agent("gone", 2, "llm") with { OperationalState = OperationalState.Offline },
-        ];
-        Assert.Equal("a", ClusterAggregator.BestFor("llm", agents).Agent!.AgentId.Value);
-        Assert.False(ClusterAggregator.BestFor("vision", agents).IsFound);
-        Assert.Equal(CapableAgent.None, ClusterAggregator.BestFor("llm", []));
-    }
-
-    [Fact]
     public void A_map_of_nothing_is_defined()
     {
         GlobalImpedanceStats stats = GlobalImpedanceMap.Build([], Fleet.Start).Stats;

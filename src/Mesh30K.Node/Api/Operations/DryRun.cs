@@ -40,7 +40,7 @@ internal static class DryRun
     /// <summary>A pipeline begins with its first stage; whom the later ones reach depends on what comes back.</summary>
     private static Selector FirstSelector(OperationSpec spec) => spec.Strategy == RoutingStrategy.Pipeline ? spec.Stages[0] : spec.Selector;
 
-    private static IEnumerable<AgentImpedance> Matching(MeshHost mesh, Selector selector)
+    internal static IEnumerable<AgentImpedance> Matching(MeshHost mesh, Selector selector)
     {
         MeshShape shape = mesh.Options.Settings.Shape;
         IEnumerable<AgentImpedance> agents = selector.Scope == SelectorScope.Agents ? Named(mesh, selector) : mesh.Registry.All;

@@ -48,6 +48,7 @@ internal sealed class OperationEndpoints(MeshHost mesh, OperationStore store, Op
         if (query.Problem is { } wrong) await wrong.ExecuteAsync(context).ConfigureAwait(false);
         else if (dryRun) await WriteAsync(context, DryRun.Count(mesh, spec), ApiViews.Default.DryRunView).ConfigureAwait(false);
         else if (refusal() is { } why) await Problem.Unavailable(why, "Try again when the node is up again.").ExecuteAsync(context).ConfigureAwait(false);
+        else if (CapabilityCheck.Refuse(mesh, spec) is { } mismatch) await mismatch.ExecuteAsync(context).ConfigureAwait(false);
         else await SubmitAsync(context, spec, wait).ConfigureAwait(false);
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Api.Operations;
@@ -125,9 +126,12 @@ public sealed record RosterPage(string OperationId, int Total, IReadOnlyList<Ros
 /// <param name="NeededMs">The lead that it would have needed, in ms; 0 when that was not worked out.</param>
 /// <param name="AvailableMs">The time that was left before the target when the plan was made, in ms.</param>
 /// <param name="MissingMs">Needed − available for insufficient_lead_time, else 0.</param>
-/// <param name="ConflictType">What the agent said, for a conflict with a detail.</param>
+/// <param name="ConflictType">What the agent said, for a conflict with a detail; CAPABILITY_MISMATCH for an agent that lacks a required capability.</param>
+/// <param name="ExpectedValue">With CAPABILITY_MISMATCH the capabilities that are missing; else what the agent gave. Absent when there is none.</param>
+/// <param name="ReceivedValue">With CAPABILITY_MISMATCH the capabilities that the agent has; else what the agent gave.</param>
 public sealed record RosterView(
-    string AgentId, string Cluster, string Outcome, string? Reason, double NeededMs, double AvailableMs, double MissingMs, string? ConflictType);
+    string AgentId, string Cluster, string Outcome, string? Reason, double NeededMs, double AvailableMs, double MissingMs, string? ConflictType,
+    JsonElement? ExpectedValue, JsonElement? ReceivedValue);
 
 /// <summary>A page of single answers.</summary>
 public sealed record AnswerPage(string OperationId, int Total, IReadOnlyList<AnswerView> Answers, string? NextAfter);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
+using Mesh30K.Protocol.Json;
 using Mesh30K.Protocol.Messages;
 
 namespace Mesh30K.Node.Api.Operations;
@@ -46,7 +47,10 @@ internal static class OperationViews
 
     public static RosterView Of(RosterEntry entry) => new(
         entry.Agent.Value, entry.Cluster, NameOf(entry.Outcome), entry.Reason == SkipReason.None ? null : NameOf(entry.Reason),
-        Ms(entry.NeedMs), Ms(entry.AvailableMs), Ms(entry.MissingMs), entry.Conflict is { } c ? WireNames.ConflictTypes.NameOf(c.Type) : null);
+        Ms(entry.NeedMs), Ms(entry.AvailableMs), Ms(entry.MissingMs), entry.Conflict is { } c ? WireNames.ConflictTypes.NameOf(c.Type) : null,
+        Json(entry.Conflict?.ExpectedValue), Json(entry.Conflict?.ReceivedValue));
+
+    private static JsonElement? Json(RawJson? value) => value is { } given ? JsonElement.Parse(given.Utf8) : null;
 
     private static OperationView WithResult(OperationView view, OperationResult result, bool detailsKept, bool answers)
     {
