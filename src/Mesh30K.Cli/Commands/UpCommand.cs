@@ -4,6 +4,7 @@ using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Fleet;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api;
+using Mesh30K.Node.Links;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Storage;
 using Spectre.Console;
@@ -60,7 +61,7 @@ public sealed class UpCommand : VerbCommand
         SimulatedMesh mesh = SimulatedMesh.Start(file.LoadFleet(), settings, file.Node.Loops);
         await using (mesh.ConfigureAwait(false))
         {
-            NodeServer server = await ServeAsync(mesh, file.Operation(), at, data, run.Stop).ConfigureAwait(false);
+            NodeServer server = await ServeAsync(mesh, new NodeServerOptions { Listen = at, DataDirectory = data, Defaults = file.Operation(), Links = new AgentLinkOptions { AgentsMax = file.Node.AgentsMax } }, run.Stop).ConfigureAwait(false);
             await using (server.ConfigureAwait(false))
             {
                 UpResult result = new(
@@ -76,11 +77,12 @@ public sealed class UpCommand : VerbCommand
         return ExitCode.Ok;
     }
 
-    private static async Task<NodeServer> ServeAsync(SimulatedMesh mesh, OperationSpec defaults, IPEndPoint at, string data, CancellationToken stop)
+    private static async Task<NodeServer> ServeAsync(SimulatedMesh mesh, NodeServerOptions options, CancellationToken stop)
     {
+        string data = options.DataDirectory;
         try
         {
-            return await NodeServer.StartAsync(mesh.Host, new NodeServerOptions { Listen = at, DataDirectory = data, Defaults = defaults }, stop).ConfigureAwait(false);
+            return await NodeServer.StartAsync(mesh.Host, options, stop).ConfigureAwait(false);
         }
         catch (ListenFailed wrong)
         {
