@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Doctor;
+using Mesh30K.Node.Links;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Commands;
@@ -26,7 +27,7 @@ public sealed class DoctorCommand : VerbCommand
             MachineChecks.Runtime(Environment.Version),
             MachineChecks.Cores(Environment.ProcessorCount),
             MachineChecks.Memory(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes),
-            MachineChecks.OpenFiles(MachineChecks.ReadOpenFilesLimit()),
+            MachineChecks.OpenFiles(ProcessLimits.OpenFiles(), node.AgentsMax),
             ClockChecks.Timer(),
             ClockChecks.Monotonic(),
             MachineChecks.Port(node.Listen),

@@ -27,6 +27,8 @@ public sealed class StatusCommand() : NodeVerb("status", "Show how the mesh is d
         Row(grid, "Conflicts (last hour)", $"{s.ConflictsLastHour:N0}");
         grid.AddRow(new Markup("Mode:"), new Markup($"[{colour}]{Markup.Escape(s.Mode)}[/]"));
         Row(grid, "Last cascade", s.LastCascade is { } c ? $"{Views.Ago(c.MsAgo)} ago: {c.Cascade}, {c.Decision}, {c.AgentsReached:N0} of {c.Targets:N0} agents" : "none yet");
+        if (s.Links is { AgentsConnected: > 0 } or { Refused: > 0 })
+            Row(grid, "Connected agents", $"{s.Links.AgentsConnected:N0} of at most {s.Links.ConnectionsMax:N0}; {s.Links.Refused:N0} refused, {s.Links.Redelivered:N0} sends repeated, {s.Links.Dropped:N0} dropped");
         if (s.OperationsUnfinished > 0) Row(grid, "In progress", $"{s.OperationsUnfinished} operations");
         if (s.NotReadyBecause is { } why) grid.AddRow(new Markup("Not ready:"), new Markup($"[red]{Markup.Escape(Plain.Line(why))}[/]"));
         if (verbose)

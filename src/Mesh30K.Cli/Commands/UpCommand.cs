@@ -5,6 +5,7 @@ using Mesh30K.Cli.Fleet;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Links;
 using Mesh30K.Node.Links.Webhook;
 using Mesh30K.Node.Storage;
 using Spectre.Console;
@@ -70,7 +71,15 @@ public sealed class UpCommand : VerbCommand
         SimulatedMesh mesh = SimulatedMesh.Start(file.LoadFleet(), settings, file.Node.Loops);
         await using (mesh.ConfigureAwait(false))
         {
-            NodeServer server = await ServeAsync(mesh, new NodeServerOptions { Listen = at, DataDirectory = data, Defaults = file.Operation(), Webhooks = new WebhookOptions { Allowed = allowed } }, run.Stop).ConfigureAwait(false);
+            NodeServerOptions options = new()
+            {
+                Listen = at,
+                DataDirectory = data,
+                Defaults = file.Operation(),
+                Webhooks = new WebhookOptions { Allowed = allowed },
+                Links = new AgentLinkOptions { AgentsMax = file.Node.AgentsMax },
+            };
+            NodeServer server = await ServeAsync(mesh, options, run.Stop).ConfigureAwait(false);
             await using (server.ConfigureAwait(false))
             {
                 UpResult result = new(
@@ -88,6 +97,7 @@ public sealed class UpCommand : VerbCommand
 
     private static async Task<NodeServer> ServeAsync(SimulatedMesh mesh, NodeServerOptions options, CancellationToken stop)
     {
+        string data = options.DataDirectory;
         try
         {
             return await NodeServer.StartAsync(mesh.Host, options, stop).ConfigureAwait(false);

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Mesh30K.Cli.Config;
 using Mesh30K.Node.Api;
+using Mesh30K.Node.Links;
 
 namespace Mesh30K.Cli.Doctor;
 
@@ -12,7 +13,6 @@ public static class MachineChecks
     private const long MiB = 1024 * 1024;
     private const long MemoryForFullFleetMiB = 300;
     private const long MemoryComfortMiB = 1024;
-    private const int OpenFilesForFullFleet = 32_000;
     private const int OpenFilesLeast = 1024;
     private const int RuntimeMajorLeast = 10;
     private const UnixFileMode OthersMay = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
@@ -45,27 +45,17 @@ public static class MachineChecks
             : Finding.Ok(name, detail);
     }
 
-    /// <summary>Judges the limit of open files: each WebSocket agent takes one. Null where the system does not tell.</summary>
-    public static Finding OpenFiles(long? limit)
+    /// <summary>Judges the limit of open files against the agents that may connect: each WebSocket takes one. Null where the system does not tell.</summary>
+    public static Finding OpenFiles(long? limit, int agentsMax)
     {
         const string name = "open_files";
-        if (limit is not { } known) return Finding.Warn(name, "this system does not tell its limit", "Check with `ulimit -n`; 30,000 WebSocket agents need 32000.");
-        string detail = $"limit {known}";
-        string advice = $"Raise it with `ulimit -n 65536`; 30,000 WebSocket agents need {OpenFilesForFullFleet}.";
+        long needed = (long)agentsMax + AgentLinkOptions.FilesReserved;
+        if (limit is not { } known) return Finding.Warn(name, "this system does not tell its limit", $"Check with `ulimit -n`; {agentsMax} WebSocket agents need {needed}.");
+        int agents = ProcessLimits.ConnectionsWithin(agentsMax, known);
+        string detail = $"limit {known}: {agents} WebSocket agents";
+        string advice = $"Raise it with `ulimit -n {needed}`: node.agents_max is {agentsMax}.";
         if (known < OpenFilesLeast) return Finding.Fail(name, detail, advice);
-        return known < OpenFilesForFullFleet ? Finding.Warn(name, detail, advice) : Finding.Ok(name, detail);
-    }
-
-    /// <summary>The soft limit of open files from <c>/proc/self/limits</c>; null where there is no such file.</summary>
-    public static long? ReadOpenFilesLimit()
-    {
-        const string limits = "/proc/self/limits";
-        if (!File.Exists(limits)) return null;
-        string? line = File.ReadLines(limits).FirstOrDefault(l => l.StartsWith("Max open files", StringComparison.Ordinal));
-        string[] fields = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? [];
-        if (fields.Length < 5) return null;
-        if (fields[3] == "unlimited") return long.MaxValue;
-        return long.TryParse(fields[3], System.Globalization.CultureInfo.InvariantCulture, out long soft) ? soft : null;
+        return agents < agentsMax ? Finding.Warn(name, detail, advice) : Finding.Ok(name, detail);
     }
 
     /// <summary>Tries to listen where the node would.</summary>

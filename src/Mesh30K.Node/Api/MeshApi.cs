@@ -3,6 +3,7 @@ using Mesh30K.Node.Api.Delegations;
 using Mesh30K.Node.Api.Operations;
 using Mesh30K.Node.Api.Status;
 using Mesh30K.Node.Hosting;
+using Mesh30K.Node.Links;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
@@ -34,7 +35,7 @@ public sealed class MeshApi : IAsyncDisposable
         _feed = new OperationFeed(Store, Events);
         _operations = new OperationEndpoints(mesh, Store, new OperationRules(mesh, defaults ?? new OperationSpec()), () => Refusal, _stopping.Token);
         _delegations = new DelegationEndpoints(mesh, () => Refusal, _stopping.Token);
-        _status = new StatusEndpoints(mesh, Store, _feed, Events, () => Refusal);
+        _status = new StatusEndpoints(mesh, Store, _feed, Events, () => Refusal, () => Links?.Invoke());
         _agents = new AgentEndpoints(mesh);
         mesh.OnStarted += Store.Started;
         mesh.OnCompleted += Store.Ended;
@@ -45,6 +46,9 @@ public sealed class MeshApi : IAsyncDisposable
 
     /// <summary>What <c>/v1/events</c> serves; others may publish to it too.</summary>
     public EventStream Events { get; }
+
+    /// <summary>What <c>/v1/status</c> says of the WebSocket link; null where there is none.</summary>
+    public Func<LinksSummary>? Links { get; init; }
 
     /// <summary>Fires when clients are to wait no longer because the node stops.</summary>
     internal CancellationToken Stopping => _stopping.Token;

@@ -93,7 +93,7 @@ public sealed class NodeServer : IAsyncDisposable
         int clustersPerSector = mesh.Options.Settings.Shape.ClustersPerSector;
         AgentLinks links = new(needs, clustersPerSector, options.Links);
         WebhookLink webhooks = new(needs, clustersPerSector, options.Webhooks);
-        MeshApi api = new(mesh, options.Defaults);
+        MeshApi api = new(mesh, options.Defaults) { Links = links.Summary };
         PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
         ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
@@ -119,8 +119,8 @@ public sealed class NodeServer : IAsyncDisposable
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
                         new IdentityEndpoints(identity, options.Webhooks.Allowed).Map(routes);
                         AgentLinkEndpoints.Map(routes, links);
-                        webhooks.Map(routes);
                         new InboxEndpoints(people, identity, api.Events).Map(routes);
+                        webhooks.Map(routes);
                         options.Map(routes);
                     },
                 },

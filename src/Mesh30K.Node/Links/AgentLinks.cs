@@ -203,6 +203,13 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
             Volatile.Read(ref Counters.LostAcks), Volatile.Read(ref Counters.Undeliverable), Volatile.Read(ref Counters.SlowClosed), Counters.Refusals);
     }
 
+    /// <summary>As <see cref="View"/>, in five figures.</summary>
+    public LinksSummary Summary()
+    {
+        LinksView all = View();
+        return new LinksSummary(all.AgentsConnected, all.ConnectionsMax, all.Redelivered, all.Expired + all.Evicted, all.Refusals.Values.Sum() + all.SlowClosed);
+    }
+
     /// <summary>A place for one more connection; null with the refusal's code when there is none. Give it back by <see cref="Ended"/>, or by <see cref="Leave"/> when no session came of it.</summary>
     internal string? TryEnter()
     {

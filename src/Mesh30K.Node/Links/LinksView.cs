@@ -23,3 +23,11 @@ public sealed record LinksView(
     int AgentsConnected, int AgentsKnown, int Connections, int ConnectionsMax, int Handshakes, int Waiting, int Unanswered, long FramesIn, long MessagesIn, long FramesOut, long MessagesOut,
     long Signatures, long SessionsOpened, long SessionsReplaced, long Redelivered, long Expired, long Evicted, long UnknownAcks, long LostAcks, long Undeliverable, long SlowClosed,
     IReadOnlyDictionary<string, long> Refusals);
+
+/// <summary>The WebSocket link at a glance.</summary>
+/// <param name="AgentsConnected">Agents with a connection that has proven itself.</param>
+/// <param name="ConnectionsMax">Past this the next is refused.</param>
+/// <param name="Redelivered">Deliveries that went again after a broken connection.</param>
+/// <param name="Dropped">Deliveries whose time ended in an outbox, or that a full one did not keep.</param>
+/// <param name="Refused">Connections refused or ended, for whatever reason; <c>/v1/links</c> tells them apart.</param>
+public sealed record LinksSummary(int AgentsConnected, int ConnectionsMax, long Redelivered, long Dropped, long Refused);

@@ -94,9 +94,9 @@ public sealed class DoctorCommandTests
         Assert.Equal(FindingStatus.Fail, MachineChecks.Memory(200L << 20).Status);
         Assert.Equal(FindingStatus.Warn, MachineChecks.Memory(512L << 20).Status);
         Assert.Equal(FindingStatus.Ok, MachineChecks.Memory(4L << 30).Status);
-        Assert.Equal(FindingStatus.Fail, MachineChecks.OpenFiles(256).Status);
-        Assert.Equal(FindingStatus.Warn, MachineChecks.OpenFiles(20_000).Status);
-        Assert.Equal(FindingStatus.Ok, MachineChecks.OpenFiles(65_536).Status);
-        Assert.Equal(FindingStatus.Warn, MachineChecks.OpenFiles(null).Status);
+        Assert.Equal(FindingStatus.Fail, MachineChecks.OpenFiles(256, 100).Status);
+        Assert.Equal(FindingStatus.Warn, MachineChecks.OpenFiles(12_000, 12_000).Status);
+        Assert.Equal(FindingStatus.Ok, MachineChecks.OpenFiles(12_512, 12_000).Status);
+        Assert.Equal(FindingStatus.Warn, MachineChecks.OpenFiles(null, 12_000).Status);
     }
 }

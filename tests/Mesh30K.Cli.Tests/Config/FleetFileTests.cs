@@ -69,7 +69,7 @@ public sealed class FleetFileTests
               path_asymmetry: 0.25
             arrival: {window_ms: 50, timeout_ms: 900, planner: fire-now, lead_level: 0.9, dispatch_margin_ms: 2.5, bucket_ms: 2, target_share: 0.9}
             quorum: {required_ready_rate: 0.9, max_conflict_rate: 0.01, max_transit_rate: 0.2}
-            node: {listen: "[::1]:7400", loops: 2, data_dir: state}
+            node: {listen: "[::1]:7400", loops: 2, data_dir: state, agents_max: 77}
             budgets:
               - {name: llm, class: CLASS_D_GPU, tokens_per_minute: 90000, tokens_per_request: 1500}
               - {name: api, class: B, capability: search, requests_per_second: 50}
@@ -92,7 +92,7 @@ public sealed class FleetFileTests
         Assert.Equal(new ArrivalOptions { BucketMs = 2, DispatchMarginMs = 2.5, TargetShare = 0.9 }, file.Settings().Arrival);
         QuorumThresholds quorum = new() { RequiredReadyRate = 0.9, MaxConflictRate = 0.01, MaxTransitRate = 0.2 };
         Assert.Equal(new OperationSpec { WindowMs = 50, TimeoutMs = 900, Planner = PlannerKind.FireNow, LeadLevel = 0.9f, Thresholds = quorum }, file.Operation());
-        Assert.Equal(new NodeSettings(new IPEndPoint(IPAddress.IPv6Loopback, 7400), 2, Path.Combine(folder.FullName, "state")), file.Node);
+        Assert.Equal(new NodeSettings(new IPEndPoint(IPAddress.IPv6Loopback, 7400), 2, Path.Combine(folder.FullName, "state")) { AgentsMax = 77 }, file.Node);
         Assert.Equal(Path.Combine(folder.FullName, "state", "operator.key"), file.Node.OperatorKeyFile);
         Assert.Equal(
             [new GroupBudget(new RateBudget("llm", 1), ImpedanceClass.Gpu, null), new GroupBudget(new RateBudget("api", 50), ImpedanceClass.Serverless, "search")],
@@ -206,6 +206,7 @@ public sealed class FleetFileTests
     [InlineData("node: {listen: 7300}", "1:16: node.listen is \"7300\", not an address and port", "Write it like 127.0.0.1:7300 or [::1]:7300.")]
     [InlineData("node: {listen: '127.0.0.1'}", "1:16: node.listen is \"127.0.0.1\", not an address and port", null)]
     [InlineData("node: {listen: '127.0.0.1:70000'}", "1:16: node.listen is \"127.0.0.1:70000\", not an address and port", null)]
+    [InlineData("node: {agents_max: 0}", "1:20: node.agents_max is 0, out of range", null)]
     [InlineData("node: {loops: 0}", "1:15: node.loops is 0, out of range", null)]
     [InlineData("budgets: {name: x}", "1:10: budgets is a mapping, not a list", null)]
     [InlineData("budgets: [{class: A, requests_per_second: 1}]", "1:11: budgets[0].name is missing or not a name", null)]

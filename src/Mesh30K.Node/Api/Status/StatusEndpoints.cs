@@ -2,6 +2,7 @@ using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Impedance;
 using Mesh30K.Node.Api.Operations;
 using Mesh30K.Node.Hosting;
+using Mesh30K.Node.Links;
 using Mesh30K.Node.Runtime;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
@@ -17,7 +18,8 @@ namespace Mesh30K.Node.Api.Status;
 /// <param name="feed">The events made of them.</param>
 /// <param name="events">Who reads them.</param>
 /// <param name="refusal">Why no new operation is taken now, or null.</param>
-internal sealed class StatusEndpoints(MeshHost mesh, OperationStore store, OperationFeed feed, EventStream events, Func<string?> refusal)
+/// <param name="links">How the WebSocket link does; null where there is none.</param>
+internal sealed class StatusEndpoints(MeshHost mesh, OperationStore store, OperationFeed feed, EventStream events, Func<string?> refusal, Func<LinksSummary?> links)
 {
     private readonly Instant _startedAt = mesh.Clock.Now;
 
@@ -46,7 +48,7 @@ internal sealed class StatusEndpoints(MeshHost mesh, OperationStore store, Opera
         StatusView view = new(
             stats.TotalAgents == 0 ? ModeOf(1) : ModeOf(stats.ActiveRate), stats.ActiveAgents, stats.TotalAgents, stats.ActiveRate, stats.SectorsHealthy, stats.SectorsHealthy + stats.SectorsDegraded,
             Ms(stats.GlobalMeanImpedance), Ms(stats.GlobalP95Impedance), store.ConflictsOfLastHour(now), store.Unfinished, LastCascade(now),
-            mesh.Options.Oracle is not null, refusal() is null, mesh.NotReadyBecause, now, _startedAt, Host(now));
+            mesh.Options.Oracle is not null, refusal() is null, mesh.NotReadyBecause, now, _startedAt, Host(now), links());
         return context.Response.WriteAsJsonAsync(view, ApiViews.Default.StatusView, cancellationToken: context.RequestAborted);
     }
 

@@ -1,3 +1,4 @@
+using Mesh30K.Node.Links;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Api.Status;
@@ -8,10 +9,11 @@ namespace Mesh30K.Node.Api.Status;
 /// <param name="MeanImpedanceMs">Mean score over all agents.</param>
 /// <param name="ConflictsLastHour">Conflicts in operations that ended in the last 60 minutes.</param>
 /// <param name="OperationsUnfinished">Operations that wait or run.</param>
+/// <param name="Links">Agents on WebSockets.</param>
 public sealed record StatusView(
     string Mode, int AgentsActive, int AgentsTotal, double ActiveRate, int SectorsHealthy, int SectorsTotal, double MeanImpedanceMs, double P95ImpedanceMs,
     int ConflictsLastHour, int OperationsUnfinished, LastCascadeView? LastCascade, bool Simulated, bool AcceptsWork, string? NotReadyBecause, Instant Now,
-    Instant StartedAt, HostView Host);
+    Instant StartedAt, HostView Host, LinksSummary? Links = null);
 
 /// <summary>The cascade that ended last.</summary>
 /// <param name="MsAgo">How long ago it ended.</param>
