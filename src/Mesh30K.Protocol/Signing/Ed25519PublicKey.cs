@@ -1,0 +1,71 @@
+using System.Buffers.Text;
+using System.Runtime.InteropServices;
+
+namespace Mesh30K.Protocol.Signing;
+
+/// <summary>
+/// A public key of Ed25519: canonical, on the curve and of large order; others cannot be made. Immutable, thread-safe. Its 32 bytes are all that it holds: OpenSSL's own form of a key costs about a
+/// kilobyte and is made for each verification, which costs a few percent of it.
+/// </summary>
+public sealed class Ed25519PublicKey : IEquatable<Ed25519PublicKey>
+{
+    public const int Bytes = 32;
+    public const int SignatureBytes = 64;
+
+    private readonly byte[] _bytes;
+
+    private Ed25519PublicKey(byte[] bytes)
+    {
+        _bytes = bytes;
+        Id = KeyId.Of(bytes);
+    }
+
+    public KeyId Id { get; }
+
+    /// <summary>The 32 bytes.</summary>
+    public ReadOnlySpan<byte> Span => _bytes;
+
+    /// <summary>Takes 32 bytes; says why not: wrong length, not canonical, not on the curve, small order. Some 20 µs.</summary>
+    public static string? TryCreate(ReadOnlySpan<byte> bytes, out Ed25519PublicKey? key)
+    {
+        key = null;
+        if (bytes.Length != Bytes) return $"a key has {Bytes} bytes";
+        if (Ed25519Point.Fault(bytes) is { } fault) return fault;
+        key = new Ed25519PublicKey(bytes.ToArray());
+        return null;
+    }
+
+    /// <summary>As <see cref="TryCreate"/>, from base64url without padding.</summary>
+    public static string? TryParse(string? base64Url, out Ed25519PublicKey? key)
+    {
+        key = null;
+        Span<byte> bytes = stackalloc byte[Bytes];
+        return StrictBase64Url.TryDecode(base64Url, bytes) ? TryCreate(bytes, out key) : "a key is 43 characters of base64url without padding";
+    }
+
+    /// <summary>Whether this signature is this key's over this message (RFC 8032, 5.1.7; S must be below the group's order). Never throws, whatever the bytes.</summary>
+    public bool Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
+    {
+        if (signature.Length != SignatureBytes) return false;
+        using CryptoKeyHandle handle = LibCrypto.NewPublicKey(LibCrypto.Ed25519, nint.Zero, _bytes, Bytes);
+        CryptoContextHandle context = CryptoContextHandle.Empty();
+        if (!handle.IsInvalid
+            && LibCrypto.VerifyInit(context, nint.Zero, nint.Zero, nint.Zero, handle) == 1
+            && LibCrypto.Verify(context, signature, SignatureBytes, message, (nuint)message.Length) == 1)
+            return true;
+        LibCrypto.ClearErrors();
+        return false;
+    }
+
+    public bool Equals(Ed25519PublicKey? other) => other is not null && _bytes.AsSpan().SequenceEqual(other._bytes);
+
+    public override bool Equals(object? obj) => Equals(obj as Ed25519PublicKey);
+
+    public override int GetHashCode() => MemoryMarshal.Read<int>(_bytes);
+
+    /// <summary>Base64url without padding.</summary>
+    public override string ToString() => Base64Url.EncodeToString(_bytes);
+
+    /// <summary>The key of bytes that OpenSSL computed from a seed: always a point of large order.</summary>
+    internal static Ed25519PublicKey Trusted(ReadOnlySpan<byte> bytes) => new(bytes.ToArray());
+}
