@@ -15,6 +15,9 @@ internal sealed class DeliveryDesk
     /// <summary>The time to live of a delivery that does not say its own.</summary>
     private static readonly TimeSpan UsualLife = TimeSpan.FromMinutes(5);
 
+    /// <summary>An ACK at its longest: the longest result with every character escaped, and room for the rest. Fits in a frame.</summary>
+    private const int AckBytesMax = 512 * 1024;
+
     private readonly MeshAgentOptions _options;
     private readonly AgentId _self;
     private readonly MeshClock _clock;
@@ -214,7 +217,7 @@ internal sealed class DeliveryDesk
     {
         // Longer than it lives it is not held: a target after the end of its time to live is answered at the end.
         Instant until = job.Message.TargetArrivalTime < job.ExpiresAt ? job.Message.TargetArrivalTime : job.ExpiresAt;
-        if (HoldTimer.Shared.TryWait(_clock.ToLocalTicks(until)) is { } due) await Task.WhenAny(due, job.Cancelled).ConfigureAwait(false);
+        await Task.WhenAny(HoldTimer.Shared.WaitAsync(_clock.ToLocalTicks(until)), job.Cancelled).ConfigureAwait(false);
     }
 
     private byte[] Encode(MessageId id, WorkResult result, Instant ready, double processingMs, double queueWaitMs)
@@ -232,7 +235,8 @@ internal sealed class DeliveryDesk
         };
         try
         {
-            return MeshCodec.Default.Encode(Ack(result));
+            byte[] ack = MeshCodec.Default.Encode(Ack(result));
+            return ack.Length <= AckBytesMax ? ack : MeshCodec.Default.Encode(Ack(WorkResult.Conflict($"the handler's conflict has {ack.Length} bytes; at most {AckBytesMax} can be sent")));
         }
         catch (ArgumentException wrong)
         {

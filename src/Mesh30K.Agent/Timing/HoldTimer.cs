@@ -2,7 +2,7 @@ namespace Mesh30K.Agent.Timing;
 
 /// <summary>
 /// Waits until a moment of the monotonic clock, some 0.1 to 1 ms late. One thread for all agents of a process, which sleeps on a condition: the timers of .NET tick every few ms, and a thread or a spin for each
-/// agent would be dear. Bounded: see <see cref="TryWait"/>. Thread-safe.
+/// agent would be dear. Bounded: see <see cref="WaitAsync"/>. Thread-safe.
 /// </summary>
 internal sealed class HoldTimer
 {
@@ -15,13 +15,13 @@ internal sealed class HoldTimer
 
     internal static HoldTimer Shared { get; } = new();
 
-    /// <summary>A task that ends at that moment; null when <see cref="WaitersMax"/> wait already: then nobody is held (policy <c>answer-early</c>).</summary>
-    internal Task? TryWait(long localTicks)
+    /// <summary>A task that ends at that moment; at once when <see cref="WaitersMax"/> wait already (policy <c>answer-early</c>).</summary>
+    internal Task WaitAsync(long localTicks)
     {
         TaskCompletionSource due = new(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
-            if (_waiters.Count >= WaitersMax) return null;
+            if (_waiters.Count >= WaitersMax) return Task.CompletedTask;
             _waiters.Enqueue(due, localTicks);
             if (_waiters.Peek() == due) Monitor.Pulse(_gate);
         }
