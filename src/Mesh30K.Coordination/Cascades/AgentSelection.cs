@@ -99,7 +99,7 @@ public static class AgentSelection
     }
 
     /// <summary>SplitMix64's finaliser over both words (Steele, Lea, Flood 2014).</summary>
-    private static ulong Mix(ulong a, ulong b)
+    internal static ulong Mix(ulong a, ulong b)
     {
         ulong z = unchecked(a * 0x9E3779B97F4A7C15UL + b + 0x632BE59BD9B4E019UL);
         z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL);

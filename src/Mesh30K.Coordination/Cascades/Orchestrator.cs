@@ -166,6 +166,7 @@ public sealed class Orchestrator
         {
             Handle = handle,
             OperationId = operation.Id,
+            Phase = operation.PhaseIndex,
             Spec = broadcast ? spec with { Planner = PlannerKind.FireNow }
                 : spec.Strategy == RoutingStrategy.Pipeline ? spec with { CollectAnswers = true }
                 : spec,

@@ -13,6 +13,15 @@ public sealed record OperationOrder
 
     public required MessageId OperationId { get; init; }
 
+    /// <summary>Which phase of the operation this is, from 0.</summary>
+    public int Phase { get; init; }
+
+    /// <summary>
+    /// The id of the message that agents get: the operation's own in its first phase. In a later one the operation's id with 64 of its random bits changed in a way that only the phase
+    /// decides: the phases of an operation never share an id, and two operations do with the chance of two random ids. So the same order always has the same id, wherever it is worked out.
+    /// </summary>
+    public MessageId MessageId => Phase == 0 ? OperationId : OperationId with { Low = OperationId.Low ^ AgentSelection.Mix((ulong)Phase, 0) };
+
     /// <summary>The operation; <see cref="OperationSpec.Selector"/> is replaced by <see cref="Selector"/>.</summary>
     public required OperationSpec Spec { get; init; }
 

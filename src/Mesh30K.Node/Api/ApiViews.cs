@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Mesh30K.Node.Api.Operations;
 using Mesh30K.Node.Api.Status;
+using Mesh30K.Node.Links;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Api;
@@ -24,6 +25,7 @@ namespace Mesh30K.Node.Api;
 [JsonSerializable(typeof(AgentPage))]
 [JsonSerializable(typeof(SectorList))]
 [JsonSerializable(typeof(SectorDetail))]
+[JsonSerializable(typeof(LinksView))]
 [JsonSerializable(typeof(Problem))]
 public sealed partial class ApiViews : JsonSerializerContext;
 

@@ -1,133 +1,246 @@
+using Mesh30K.Node.Storage;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Signing;
 
 namespace Mesh30K.Node.Identity;
 
-/// <summary>How an enrolled agent is reached.</summary>
-public enum AgentLinkKind : byte
-{
-    /// <summary>It opens a WebSocket.</summary>
-    WebSocket,
-
-    /// <summary>The mesh posts to its address.</summary>
-    Webhook,
-
-    /// <summary>A person with an inbox: no key, answers come through the operator's API.</summary>
-    Person,
-}
-
-/// <summary>One enrolled agent, as of now. Immutable.</summary>
-public sealed record EnrolledAgent
-{
-    public required AgentId Id { get; init; }
-    public required ImpedanceClass Class { get; init; }
-    public required IReadOnlyList<string> Capabilities { get; init; }
-    public required AgentLinkKind Link { get; init; }
-
-    /// <summary>Where the webhook is; null for others.</summary>
-    public Uri? Webhook { get; init; }
-
-    /// <summary>Newest last; revoked and expired ones are kept for the record.</summary>
-    public IReadOnlyList<EnrolledKey> Keys { get; init; } = [];
-
-    /// <summary>Removed or revoked as a whole: no key of it is valid.</summary>
-    public Instant? RevokedAt { get; init; }
-
-    public required Instant EnrolledAt { get; init; }
-}
-
-/// <summary>A public key of an agent and when it is valid.</summary>
-public sealed record EnrolledKey(Ed25519PublicKey Key, Instant AddedAt, Instant RotateBy, Instant ValidUntil, Instant? RevokedAt);
-
-/// <summary>What a token allows. The secret is kept as its SHA-256 only.</summary>
-public sealed record TokenGrant
-{
-    /// <summary>The agent's id; null lets the agent choose (only ids that do not exist).</summary>
-    public AgentId? AgentId { get; init; }
-    public required ImpedanceClass Class { get; init; }
-    public IReadOnlyList<string> Capabilities { get; init; } = [];
-    public Uri? Webhook { get; init; }
-
-    /// <summary>How often it may be used, 1 to 100,000; default 1.</summary>
-    public int Uses { get; init; } = 1;
-    public required Instant ValidUntil { get; init; }
-}
-
-/// <summary>The outcome of an enrolment or rotation; <see cref="Code"/> is the wire's word of the refusal, null when it went well.</summary>
-public sealed record EnrolResult(EnrolledAgent? Agent, string? Code, string? Why);
-
 /// <summary>
-/// Who may join: agents, their keys, tokens and revocations, durable in a journal (`identity/` of the data directory) before any answer; reads are lock-free from immutable snapshots.
-/// Also gives the sessions' epochs, which rise over restarts (reserved ahead in blocks, so a crash skips some and repeats none). Thread-safe.
+/// Who may join: agents, their keys, tokens and revocations, durable in a journal (<c>identity/</c> of the data directory) before any answer; reads are lock-free from immutable snapshots.
+/// Also gives the sessions' epochs, which rise over restarts (docs/adr/0012). Thread-safe.
 /// </summary>
+/// <remarks>
+/// A step decides on the newest state under a short lock and puts one record in line; what readers see follows when the record is durable, so nobody is told of what a crash could undo.
+/// Once the journal has failed, reads go on and every change throws its <see cref="JournalException"/>.
+/// </remarks>
 public sealed class AgentDirectory : IAsyncDisposable
 {
-    /// <summary>Opens or makes it. Errors: <see cref="Storage.JournalException"/>.</summary>
-    public static AgentDirectory Open(string dataDirectory, DirectoryOptions? options = null) => throw new NotSupportedException("contract");
+    private const string FolderName = "identity";
 
-    public EnrolledAgent? Find(AgentId id) => throw new NotSupportedException("contract");
+    private readonly DirectoryOptions _options;
+    private readonly GroupCommit _commit;
+    private readonly Lock _gate = new();
+    private readonly EpochSource _epochs;
+    private DirectoryState _newest;
+    private Published _published;
+    private long _sequence;
+    private long _bytes;
+    private long _sinceSnapshot;
+    private bool _compacting;
+    private string? _failure;
 
-    public IReadOnlyCollection<EnrolledAgent> All => throw new NotSupportedException("contract");
+    private AgentDirectory(DirectoryOptions options, DirectoryReader read, JournalFolder journal, Instant now)
+    {
+        _options = options;
+        _newest = read.State;
+        _bytes = read.Bytes;
+        _sinceSnapshot = journal.BytesSinceSnapshot;
+        _sequence = journal.LastSequence;
+        _published = new Published(_newest, _sequence);
+        _commit = GroupCommit.Start(journal);
+        _epochs = new EpochSource(read.State.EpochsUpTo, now, options.EpochBlock, ReserveAsync);
+    }
 
-    /// <summary>The agent's key when it is valid at that moment: known, not expired, neither it nor the agent revoked.</summary>
-    public Ed25519PublicKey? KeyOf(AgentId agent, KeyId key, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>Makes a token; the text is shown once and kept nowhere.</summary>
-    public Task<string> IssueTokenAsync(TokenGrant grant, MeshIdentity mesh, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>Uses a token. Refusals: token_unknown, token_used, token_expired, agent_exists, bad_public_key, bad_proof.</summary>
-    public Task<EnrolResult> EnrolAsync(string token, AgentId? wanted, string publicKey, string proof, MeshIdentity mesh, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>Enrols a person (class F, no key). Refusal: agent_exists.</summary>
-    public Task<EnrolResult> AddPersonAsync(AgentId id, IReadOnlyList<string> capabilities, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>Takes a new key; the old one stays valid for the overlap. Refusals: bad_public_key, bad_proof, revoked.</summary>
-    public Task<EnrolResult> RotateAsync(AgentId id, string publicKey, string proof, MeshIdentity mesh, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>Revokes one key, or with null the agent. False when there is no such. Revocation wins over everything; it is durable when this returns.</summary>
-    public Task<bool> RevokeAsync(AgentId id, KeyId? key, Instant now) => throw new NotSupportedException("contract");
-
-    /// <summary>A session's epoch: above every one given before, in this run or an earlier one.</summary>
-    public long NextEpoch() => throw new NotSupportedException("contract");
+    /// <summary>
+    /// Opens or makes it, and reserves the first epochs. Errors: <see cref="JournalException"/>: <c>busy</c> when another process has it, <c>damaged</c> when durable bytes are wrong (nothing is changed then).
+    /// </summary>
+    /// <param name="now">The first epoch lies above what this moment gives, too: docs/adr/0012.</param>
+    public static AgentDirectory Open(string dataDirectory, Instant now, DirectoryOptions? options = null)
+    {
+        string path = Path.Combine(dataDirectory, FolderName);
+        JournalFolder journal = JournalFolder.Open(path);
+        AgentDirectory? directory = null;
+        try
+        {
+            if (!journal.TryLock(TimeSpan.FromSeconds(2)))
+                throw new JournalException("busy", $"another process holds {path}; is another node running on this data directory?");
+            DirectoryReader read = new();
+            journal.CatchUp(read);
+            directory = new AgentDirectory(options ?? new DirectoryOptions(), read, journal, now);
+            directory._epochs.Prepare();
+            return directory;
+        }
+        catch when (directory is null)
+        {
+            journal.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Called after a revocation is durable, with the agent; on the caller's thread.</summary>
     public Action<AgentId>? Revoked { get; set; }
 
-    /// <summary>Called after an enrolment is durable (webhooks and persons then join at once).</summary>
+    /// <summary>Called after an enrolment is durable (webhooks and persons then join at once); on the caller's thread.</summary>
     public Action<EnrolledAgent>? Enrolled { get; set; }
 
     /// <summary>Why nothing can be written any more (a failed sync), or null.</summary>
-    public string? NotReadyBecause => throw new NotSupportedException("contract");
+    public string? NotReadyBecause => Volatile.Read(ref _failure);
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException("contract");
-}
+    /// <summary>All agents as of one moment, revoked ones too, in no order.</summary>
+    public IReadOnlyCollection<EnrolledAgent> All => new Snapshot(Now.Agents);
 
-/// <summary>How long keys live.</summary>
-public sealed record DirectoryOptions
-{
-    /// <summary>An agent's key is to be rotated after so long (M 9.1). Default 30 days.</summary>
-    public TimeSpan RotateEvery { get; init; } = TimeSpan.FromDays(30);
+    private DirectoryState Now => Volatile.Read(ref _published).State;
 
-    /// <summary>For how long the old key stays valid beside the new one, and for how long a key that was not rotated in time still works. Default 2 days.</summary>
-    public TimeSpan Overlap { get; init; } = TimeSpan.FromDays(2);
-}
+    public EnrolledAgent? Find(AgentId id) => Now.Agents.GetValueOrDefault(id);
 
-/// <summary>
-/// The mesh's own id and key (`mesh.key` in the data directory, mode 0600, made at first start): what it signs with. A rotated key overlaps with the next. Thread-safe.
-/// </summary>
-public sealed class MeshIdentity : IDisposable
-{
-    /// <summary>Errors: <see cref="Api.OperatorKeyException"/>-like, one line, never the key: readable by others, damaged.</summary>
-    public static MeshIdentity LoadOrCreate(string dataDirectory, Instant now) => throw new NotSupportedException("contract");
+    /// <summary>The agent's key when it is valid at that moment: known, not expired, neither it nor the agent revoked.</summary>
+    public Ed25519PublicKey? KeyOf(AgentId agent, KeyId key, Instant now)
+    {
+        if (Find(agent) is not { RevokedAt: null } known) return null;
+        foreach (EnrolledKey k in known.Keys)
+            if (k.Key.Id == key) return k.IsValidAt(now) ? k.Key : null;
+        return null;
+    }
 
-    /// <summary><c>mesh:</c> and 16 digits.</summary>
-    public string MeshId => throw new NotSupportedException("contract");
+    /// <summary>Makes a token; the text is shown once and kept nowhere.</summary>
+    public async Task<string> IssueTokenAsync(TokenGrant grant, MeshIdentity mesh, Instant now)
+    {
+        ArgumentNullException.ThrowIfNull(grant);
+        ArgumentNullException.ThrowIfNull(mesh);
+        Invariant.Check(grant.Uses is >= 1 and <= TokenGrant.UsesMax);
+        Invariant.Check(grant.AgentId is null || (grant.Uses == 1 && DirectoryRules.WhyNotId(grant.AgentId.Value.Value) is null));
+        (string text, byte[] hash) = EnrolToken.Make(mesh);
+        await StepAsync(state => DirectoryRules.Issue(state, new TokenState(hash, grant, 0), _options, now)).ConfigureAwait(false);
+        return text;
+    }
 
-    /// <summary>The key that signs now.</summary>
-    public Ed25519PrivateKey Signing => throw new NotSupportedException("contract");
+    /// <summary>
+    /// Uses a token. Refusals: token_unknown, token_used, token_expired, bad_agent_id, agent_exists, bad_public_key, bad_proof, directory_full. Asked again with the same key it answers the same and uses
+    /// nothing: an answer can get lost.
+    /// </summary>
+    public async Task<EnrolResult> EnrolAsync(string token, AgentId? wanted, string publicKey, string proof, MeshIdentity mesh, Instant now)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        EnrolRequest request = new(EnrolToken.HashOf(token, mesh), wanted, publicKey, proof, mesh.MeshId);
+        _ = DirectoryRules.Enrol(Now, request, _options, now); // checks the signature before the turn that others wait for
+        EnrolResult result = await StepAsync(state => DirectoryRules.Enrol(state, request, _options, now)).ConfigureAwait(false);
+        if (result.Agent is { } agent) Enrolled?.Invoke(agent);
+        return result;
+    }
 
-    /// <summary>All public keys that agents should trust now: the signing one and, in an overlap, the next.</summary>
-    public IReadOnlyList<Ed25519PublicKey> Trusted => throw new NotSupportedException("contract");
+    /// <summary>Enrols a person (class F, no key). Refusals: agent_exists, bad_agent_id, directory_full.</summary>
+    public async Task<EnrolResult> AddPersonAsync(AgentId id, IReadOnlyList<string> capabilities, Instant now)
+    {
+        EnrolResult result = await StepAsync(state => DirectoryRules.AddPerson(state, id, capabilities, _options, now)).ConfigureAwait(false);
+        if (result.Agent is { } person) Enrolled?.Invoke(person);
+        return result;
+    }
 
-    public void Dispose() => throw new NotSupportedException("contract");
+    /// <summary>
+    /// Takes a new key; the old ones stay valid for the overlap. Refusals: bad_public_key, bad_proof, unknown_agent, revoked (the agent, or the key that signed the request, is not valid now).
+    /// </summary>
+    public Task<EnrolResult> RotateAsync(AgentId id, KeyId signedBy, string publicKey, string proof, MeshIdentity mesh, Instant now)
+    {
+        ArgumentNullException.ThrowIfNull(mesh);
+        EnrolRequest request = new(null, id, publicKey, proof, mesh.MeshId);
+        _ = request.Proves(id);
+        return StepAsync(state => DirectoryRules.Rotate(state, id, signedBy, request, _options, now));
+    }
+
+    /// <summary>Revokes one key, or with null the agent. False when there is no such. Revocation wins over everything; it is durable when this returns.</summary>
+    public async Task<bool> RevokeAsync(AgentId id, KeyId? key, Instant now)
+    {
+        bool known = await StepAsync(state => DirectoryRules.Revoke(state, id, key, now)).ConfigureAwait(false);
+        if (known) Revoked?.Invoke(id);
+        return known;
+    }
+
+    /// <summary>
+    /// A session's epoch: above every one given before, in this run or an earlier one. Waits for the disk when sessions open faster than it reserves. Throws <see cref="JournalException"/> when it cannot reserve.
+    /// </summary>
+    public long NextEpoch() => _epochs.Next();
+
+    /// <summary>Makes what is in line durable and gives the journal back; changes throw from now on.</summary>
+    public ValueTask DisposeAsync() => _commit.DisposeAsync();
+
+    private async Task<T> StepAsync<T>(Func<DirectoryState, Decision<T>> decide)
+    {
+        T answer;
+        Published after;
+        try
+        {
+            lock (_gate)
+            {
+                Decision<T> decision = decide(_newest);
+                if (decision.Change is { } change) Write_NeedsLock(change);
+                (answer, after) = (decision.Answer, new Published(_newest, _sequence));
+            }
+            await _commit.WhenDurableAsync(after.UpTo).ConfigureAwait(false); // a refusal waits too: it may tell of a step that is not durable yet
+        }
+        catch (JournalException failed) when (failed.Code is not ("busy" or "too_large"))
+        {
+            Volatile.Write(ref _failure, failed.Message);
+            throw;
+        }
+        Publish(after);
+        return answer;
+    }
+
+    private void Write_NeedsLock(DirectoryChange change)
+    {
+        byte[] record = DirectoryRecord.Encode(change);
+        _sequence = _commit.Enqueue(DirectoryRecord.Kind, record);
+        _newest = _newest.With(change);
+        _bytes += record.Length;
+        _sinceSnapshot += record.Length;
+        bool isDue = !_compacting && _sinceSnapshot > _options.CompactBytes && _sinceSnapshot > 2 * (_bytes - _sinceSnapshot);
+        if (!isDue) return;
+        _compacting = true;
+        _ = CompactAsync(_newest, _bytes);
+    }
+
+    /// <summary>
+    /// To be called under the lock, which holds until the place in line is taken: what is written later comes behind the snapshot, which is immutable and needs no lock while it is written.
+    /// </summary>
+    private async Task CompactAsync(DirectoryState state, long before)
+    {
+        long bytes = 0;
+        try
+        {
+            await _commit.ExclusiveAsync(journal => journal.Compact(state.Snapshot().Select(change =>
+            {
+                byte[] record = DirectoryRecord.Encode(change);
+                bytes += record.Length;
+                return (DirectoryRecord.Kind, (ReadOnlyMemory<byte>)record);
+            }))).ConfigureAwait(false);
+        }
+        catch (JournalException failed)
+        {
+            Volatile.Write(ref _failure, $"the directory of agents could not be compacted: {failed.Message}");
+            return; // _compacting stays set: it is not tried again in this run
+        }
+        lock (_gate)
+        {
+            _sinceSnapshot = _bytes - before;
+            _bytes = bytes + _sinceSnapshot;
+            _compacting = false;
+        }
+    }
+
+    private Task ReserveAsync(long upTo) => StepAsync(_ => new Decision<bool>(new DirectoryChange { EpochsUpTo = upTo }, true));
+
+    /// <summary>Shows readers a state that is durable, unless they see a newer one.</summary>
+    private void Publish(Published after)
+    {
+        Published seen = Volatile.Read(ref _published);
+        while (seen.UpTo < after.UpTo)
+        {
+            Published was = Interlocked.CompareExchange(ref _published, after, seen);
+            if (ReferenceEquals(was, seen)) return;
+            seen = was;
+        }
+    }
+
+    /// <param name="State">What readers see.</param>
+    /// <param name="UpTo">The last record in it.</param>
+    private sealed record Published(DirectoryState State, long UpTo);
+
+    private sealed class Snapshot(System.Collections.Immutable.ImmutableDictionary<AgentId, EnrolledAgent> agents) : IReadOnlyCollection<EnrolledAgent>
+    {
+        public int Count => agents.Count;
+
+        public IEnumerator<EnrolledAgent> GetEnumerator() => agents.Values.GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
+    }
 }

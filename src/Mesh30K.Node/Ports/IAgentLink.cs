@@ -13,6 +13,25 @@ public interface IAgentLink
     /// Acks come back through <see cref="IMeshIngress"/>, from any thread, also from within this call.
     /// </summary>
     void Deliver(ReadOnlySpan<Delivery> due, Instant releasedAt);
+
+    /// <summary>
+    /// An agent that joins over this link has its place: called once for each join, before anything is delivered to it, and so before the task of <see cref="IMeshMembership.JoinAsync"/> ends.
+    /// Must not block.
+    /// </summary>
+    void Joined(Membership member)
+    {
+    }
+
+    /// <summary>
+    /// Takes a message back from one agent: not sent any more when it still waits, and otherwise the agent is told to stop. Its answer, should one come, is still welcome. Any thread; must not block.
+    /// Links that cannot take anything back do nothing.
+    /// </summary>
+    /// <param name="agentIndex">As on the delivery.</param>
+    /// <param name="message"><see cref="OperationOrder.MessageId"/> of what was delivered.</param>
+    /// <param name="reason">For the agent, in a few words.</param>
+    void Cancel(int agentIndex, MessageId message, string reason)
+    {
+    }
 }
 
 /// <summary>The way from agents to the mesh. Thread-safe, never blocks.</summary>

@@ -14,7 +14,8 @@ public interface IMeshMembership
 {
     /// <summary>
     /// Gives an agent a place, or finds the one that it has (class and capabilities are brought up to date). Its deliveries go to <paramref name="link"/> from now on. Those that join at the same time are taken
-    /// together, as the registry is rebuilt for each batch. Null when the mesh is full.
+    /// together, as the registry is rebuilt for each batch. An agent whose class is another than before gets a new place. Null when the mesh is full, when it is too busy to take anybody, when it is stopping, or
+    /// when the id belongs to one of the simulated fleet. Deliveries may come before the task ends; <see cref="IAgentLink.Joined"/> comes before them.
     /// </summary>
     Task<Membership?> JoinAsync(AgentDescription agent, IAgentLink link);
 
