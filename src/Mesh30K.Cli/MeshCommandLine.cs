@@ -54,6 +54,7 @@ public sealed class MeshCommandLine
         new BroadcastCommand(),
         new AskCommand(),
         new AgentsCommand(),
+        new AgentCommand(),
         new SectorsCommand(),
         new SectorCommand(),
         new OperationsCommand(),

@@ -35,6 +35,9 @@ internal sealed class NodeClient : IDisposable
         _http.DefaultRequestHeaders.Authorization = key;
     }
 
+    /// <summary>The node's base address.</summary>
+    public Uri Address => _address;
+
     public void Dispose() => _http.Dispose();
 
     public Task<NodeAnswer<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken stop) =>

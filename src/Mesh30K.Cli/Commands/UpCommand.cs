@@ -4,6 +4,8 @@ using Mesh30K.Cli.Config;
 using Mesh30K.Cli.Fleet;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api;
+using Mesh30K.Node.Identity;
+using Mesh30K.Node.Storage;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Commands;
@@ -84,6 +86,14 @@ public sealed class UpCommand : VerbCommand
         catch (OperatorKeyException wrong)
         {
             throw new CliException(new CliError(ExitCode.Usage, "key_unusable", wrong.Message, "Or choose another data directory with --data-dir DIR."));
+        }
+        catch (MeshKeyException wrong)
+        {
+            throw new CliException(new CliError(ExitCode.Usage, "mesh_key_unusable", wrong.Message, "Or choose another data directory with --data-dir DIR."));
+        }
+        catch (JournalException wrong)
+        {
+            throw new CliException(new CliError(ExitCode.Usage, "identity_" + wrong.Code, wrong.Message, "The directory of agents is in identity/ of the data directory. Or choose another with --data-dir DIR."));
         }
         catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
         {

@@ -1,8 +1,10 @@
 using System.Net;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api.Channels;
+using Mesh30K.Node.Api.Identity;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
+using Mesh30K.Node.Identity;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
@@ -24,7 +26,7 @@ public sealed record NodeServerOptions
 }
 
 /// <summary>
-/// A node's server: the mesh and the task channels of the data directory behind HTTP, with the operator's key and the file by which commands find it. Owned by whoever started it.
+/// A node's server: the mesh, who may join it, and the task channels of the data directory behind HTTP, with the operator's key and the file by which commands find it. Owned by whoever started it.
 /// The mesh itself belongs to the caller, who stops it after this.
 /// </summary>
 public sealed class NodeServer : IAsyncDisposable
@@ -33,15 +35,19 @@ public sealed class NodeServer : IAsyncDisposable
     private readonly ChannelHosts _channels;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, ChannelHosts channels, string stateFile)
     {
         _host = host;
         Api = api;
+        Identity = identity;
         _channels = channels;
         _stateFile = stateFile;
     }
 
     public MeshApi Api { get; }
+
+    /// <summary>Who may join, and the mesh's own key.</summary>
+    public NodeIdentity Identity { get; }
 
     /// <summary>Where it listens, with the actual port.</summary>
     public Uri BaseAddress => _host.BaseAddress;
@@ -53,14 +59,15 @@ public sealed class NodeServer : IAsyncDisposable
     public static string StateFile(string dataDirectory) => Path.Combine(dataDirectory, "node.json");
 
     /// <summary>
-    /// Starts serving. Throws <see cref="OperatorKeyException"/> when the key file cannot be used and <see cref="ListenFailed"/> when it
-    /// may not or cannot listen; nothing is left running then.
+    /// Starts serving. Throws <see cref="OperatorKeyException"/> or <see cref="MeshKeyException"/> when a key file cannot be used, <see cref="Storage.JournalException"/> when the
+    /// directory of agents cannot, and <see cref="ListenFailed"/> when it may not or cannot listen; nothing is left running then.
     /// </summary>
     public static async Task<NodeServer> StartAsync(MeshHost mesh, NodeServerOptions options, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(mesh);
         ArgumentNullException.ThrowIfNull(options);
         OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
+        NodeIdentity identity = NodeIdentity.Open(options.DataDirectory, mesh.Clock);
         MeshApi api = new(mesh, options.Defaults);
         ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
@@ -72,24 +79,30 @@ public sealed class NodeServer : IAsyncDisposable
                     Address = options.Listen.Address,
                     Port = options.Listen.Port,
                     Key = key,
-                    Readiness = [new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause)],
+                    Readiness =
+                    [
+                        new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
+                        new ReadinessCheck("identity", () => identity.NotReadyBecause),
+                    ],
                     Map = routes =>
                     {
                         api.Map(routes);
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
+                        new IdentityEndpoints(identity).Map(routes);
                         options.Map(routes);
                     },
                 },
                 cancel).ConfigureAwait(false);
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
-            return new NodeServer(host, api, channels, stateFile);
+            return new NodeServer(host, api, identity, channels, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
+            await identity.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -110,5 +123,6 @@ public sealed class NodeServer : IAsyncDisposable
         await _host.DisposeAsync().ConfigureAwait(false);
         await _channels.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
+        await Identity.DisposeAsync().ConfigureAwait(false);
     }
 }
