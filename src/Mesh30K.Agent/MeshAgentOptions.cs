@@ -6,7 +6,7 @@ namespace Mesh30K.Agent;
 /// <summary>Where the mesh is, and who the agent is. Immutable.</summary>
 public sealed record MeshAgentOptions
 {
-    /// <summary>The node's base address, such as http://127.0.0.1:7300.</summary>
+    /// <summary>The node's base address, such as http://127.0.0.1:7300; another machine's has to be https, as the token goes there.</summary>
     public required Uri Node { get; init; }
 
     /// <summary>
@@ -44,6 +44,7 @@ public sealed record MeshAgentOptions
     internal void Validate()
     {
         if (!Node.IsAbsoluteUri || Node.Scheme is not ("http" or "https")) throw new ArgumentException("Node must be an address such as http://127.0.0.1:7300", nameof(Node));
+        if (Node is { Scheme: "http", IsLoopback: false }) throw new ArgumentException($"Node {Node} is another machine: use https, or a tunnel to 127.0.0.1", nameof(Node));
         ArgumentException.ThrowIfNullOrWhiteSpace(IdentityFolder);
         if (Id is { } id && !AgentId.IsValid(id.Value)) throw new ArgumentException("Id must be 1 to 128 characters of A-Z a-z 0-9 . _ : -", nameof(Id));
         ArgumentOutOfRangeException.ThrowIfLessThan(Concurrency, 1);

@@ -73,7 +73,8 @@ internal sealed class FramePipe(WebSocket socket, MeshClock clock, Func<AgentIde
             }
             ValueWebSocketReceiveResult part = await socket.ReceiveAsync(_in.AsMemory(length), cancel).ConfigureAwait(false);
             LastReceivedTicks = MeshClock.LocalTicks;
-            if (part.MessageType == WebSocketMessageType.Close) return null;
+            if (part.MessageType == WebSocketMessageType.Close)
+                return socket.CloseStatus == WebSocketCloseStatus.NormalClosure ? null : throw new SessionBrokenException($"the mesh closed the connection: {Words.Short(socket.CloseStatusDescription ?? "")}");
             if (part.MessageType != WebSocketMessageType.Text) throw new SessionBrokenException("the mesh sent a binary message");
             length += part.Count;
             if (part.EndOfMessage) return Open(_in.AsSpan(0, length));

@@ -66,8 +66,8 @@ internal sealed class AgentFixture : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_agent is not null) await _agent.DisposeAsync();
         await Mesh.DisposeAsync();
+        if (_agent is not null) await _agent.DisposeAsync();
         _stop.Dispose();
         Directory.Delete(_root, recursive: true);
     }

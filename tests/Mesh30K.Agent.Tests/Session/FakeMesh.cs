@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
@@ -20,6 +21,7 @@ internal sealed class FakeMesh : IAsyncDisposable
     private readonly HttpListener _listener = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
+    private readonly ConcurrentBag<WebSocket> _sockets = [];
     private readonly Channel<FakeLink> _links = Channel.CreateUnbounded<FakeLink>();
     private long _epoch = 1_000;
 
@@ -91,6 +93,7 @@ internal sealed class FakeMesh : IAsyncDisposable
         await _stop.CancelAsync();
         _listener.Stop();
         await _accepting;
+        foreach (WebSocket socket in _sockets) socket.Abort();
         Key.Dispose();
         _stop.Dispose();
     }
@@ -145,6 +148,7 @@ internal sealed class FakeMesh : IAsyncDisposable
     {
         Connections++;
         WebSocket socket = (await context.AcceptWebSocketAsync(null)).WebSocket;
+        _sockets.Add(socket);
         try
         {
             byte[] buffer = new byte[65_536];
