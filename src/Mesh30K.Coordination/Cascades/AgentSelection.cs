@@ -30,8 +30,12 @@ public static class AgentSelection
         selected[..agents.Length].Clear();
         if (selector.Scope == SelectorScope.Agents)
         {
-            foreach (Topology.AgentPlace place in selector.Places)
-                if (place.Cluster.Index == clusterIndex && (uint)place.Slot < (uint)agents.Length) selected[place.Slot] = true;
+            for (int i = 0; i < selector.Places.Count; i++)
+            {
+                Topology.AgentPlace place = selector.Places[i];
+                if (place.Cluster.Index != clusterIndex || (uint)place.Slot >= (uint)agents.Length) continue;
+                selected[place.Slot] |= selector.Ids.Count == 0 || agents[place.Slot]?.Id == selector.Ids[i];
+            }
         }
         else
         {

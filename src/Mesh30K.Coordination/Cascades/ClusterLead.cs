@@ -31,10 +31,18 @@ public struct LeadCounters
 /// </summary>
 public sealed class ClusterLead
 {
-    /// <summary>Operations that a lead keeps open at once; a further order is answered with every agent skipped as <see cref="SkipReason.LeadBusy"/>.</summary>
+    /// <summary>
+    /// Operations that a lead keeps open at once, direct ones apart; a further order is answered with every agent skipped as <see cref="SkipReason.LeadBusy"/> (policy <c>lead_busy</c>).
+    /// </summary>
     public const int OpenGathersMax = 8;
 
-    /// <summary>Closed gatherings kept for late acks; the oldest goes first.</summary>
+    /// <summary>
+    /// Direct operations that a lead keeps open at once beside the others; policy as <see cref="OpenGathersMax"/>. They may wait for minutes and go to few agents; an ack is matched by looking through all
+    /// that are open, so a larger number makes acks dearer.
+    /// </summary>
+    public const int OpenDirectMax = 64;
+
+    /// <summary>Closed gatherings of either kind kept for late acks; the oldest goes first.</summary>
     private const int ClosedGathersMax = 2;
 
     private readonly AgentRecord?[] _agents;
@@ -46,8 +54,13 @@ public sealed class ClusterLead
     private readonly long _bucketTicks;
     private readonly List<LeadGather> _gathers = [];
     private readonly EffectList<Observation> _observations = new();
+    private readonly Func<int, AgentRecord> _occupant;
     private SlipLine[]? _spareLines;
     private int _open;
+    private int _openDirect;
+
+    /// <summary>Agents that left while a gathering counted them, by slot: nobody plans for them any more, and nobody else has their slot yet.</summary>
+    private readonly Dictionary<int, AgentRecord> _departed = [];
 
     public ClusterLead(ClusterAddress address, AgentRecord?[] agents, PlannerSet planners, ArrivalOptions options, RateBudgetPlanner[] budgets)
     {
@@ -57,6 +70,7 @@ public sealed class ClusterLead
         _agents = agents;
         _planners = planners;
         _budgets = budgets;
+        _occupant = slot => _agents[slot] ?? _departed[slot];
         _selected = new bool[agents.Length];
         _rows = new PlanRow[agents.Length];
         for (int i = 0; i < agents.Length; i++) Refresh(i);
@@ -79,10 +93,11 @@ public sealed class ClusterLead
         // A bus may deliver twice; a second plan would send everything twice.
         if (Find(order.Handle) is not null) return;
         Settle();
-        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, EmptyLines());
+        int selected = AgentSelection.Mark(order, Address.Index, _agents, _selected);
+        DispatchSlip slip = new(order.Handle, Address, order.Target, order.ExpiresAt, (float)order.Spec.PayloadWeight, selected > 0 ? EmptyLines() : []);
         LeadGather gather = new(order, slip, now);
-        SkipReason refuseAll = _open >= OpenGathersMax ? SkipReason.LeadBusy : order.SkipAllAs;
-        if (AgentSelection.Mark(order, Address.Index, _agents, _selected) > 0) Plan(order, slip, now, refuseAll);
+        bool busy = gather.IsDirect ? _openDirect >= OpenDirectMax : _open >= OpenGathersMax;
+        if (selected > 0) Plan(order, slip, now, busy ? SkipReason.LeadBusy : order.SkipAllAs);
 
         SlipLine[] lines = slip.Lines;
         int sends = 0;
@@ -98,8 +113,9 @@ public sealed class ClusterLead
             Report(gather, now, effects);
             return;
         }
-        _open++;
         Keep(gather);
+        if (gather.IsDirect) _openDirect++;
+        else _open++;
         effects.Timers.Add(new TimerRequest(order.GatherUntil, RoleAddress.OfLead(Address.Sector, Address.Cluster), order.Handle, 0));
     }
 
@@ -107,7 +123,7 @@ public sealed class ClusterLead
     public void Step(in AgentAck ack, Instant now, Effects effects)
     {
         LeadGather? gather = Find(ack.Operation);
-        if (gather is null || (uint)ack.Slot >= (uint)_agents.Length || _agents[ack.Slot] is not { } agent)
+        if (gather is null || (uint)ack.Slot >= (uint)_agents.Length || (_agents[ack.Slot] ?? _departed.GetValueOrDefault(ack.Slot)) is not { } agent)
         {
             Counters.UnknownAcks++;
             return;
@@ -141,7 +157,7 @@ public sealed class ClusterLead
         agent.Heard(ack.QueueDepth);
         agent.Dirty = true;
         _rows[ack.Slot].IsPrepared &= ack.QueueDepth <= 0;
-        _observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
+        if (_agents[ack.Slot] is not null) _observations.Add(new Observation(ack.Slot, (float)networkMs, (float)serviceMs, gather.Slip.PayloadWeight, wasOpen, now));
         if (wasOpen && gather.InTransit == 0) Finish(gather, now, effects);
     }
 
@@ -183,6 +199,40 @@ public sealed class ClusterLead
     internal void Refresh(int slot)
     {
         if (_agents[slot] is { } agent) _rows[slot] = PlanRow.Of(agent);
+    }
+
+    /// <summary>An agent takes a free slot: no gathering holds it. From the next order on it takes part.</summary>
+    internal void Join(int slot, AgentRecord agent)
+    {
+        Settle();
+        Invariant.Check(_agents[slot] is null && !_departed.ContainsKey(slot));
+        foreach (LeadGather gather in _gathers) gather.Forget(slot);
+        _agents[slot] = agent;
+        Refresh(slot);
+    }
+
+    /// <summary>
+    /// An agent leaves: no later order selects it. Those that count it end with it, as it is: what it has not answered stays in transit. Then <see cref="FreeDeparted"/> tells that the slot is free.
+    /// </summary>
+    internal void Leave(int slot, Instant now, Effects effects)
+    {
+        Settle();
+        Invariant.Check(_agents[slot] is not null);
+        _departed.Add(slot, _agents[slot]!);
+        _agents[slot] = null;
+        FreeDeparted(now, effects);
+    }
+
+    /// <summary>Tells of the slots of agents that left which no gathering holds any more. To be called now and then; the end of a gathering does it too.</summary>
+    internal void FreeDeparted(Instant now, Effects effects)
+    {
+        if (_departed.Count == 0) return;
+        int[] free = [.. _departed.Keys.Where(slot => !_gathers.Exists(g => g.Holds(slot, now))).Order()];
+        foreach (int slot in free)
+        {
+            effects.Departed.Add(new AgentDeparted(_departed[slot].AgentIndex, new AgentPlace(Address, slot)));
+            _departed.Remove(slot);
+        }
     }
 
     private void Plan(OperationOrder order, DispatchSlip slip, Instant now, SkipReason refuseAll)
@@ -236,21 +286,24 @@ public sealed class ClusterLead
 
     private void Finish(LeadGather gather, Instant now, Effects effects)
     {
-        _open--;
+        if (gather.IsDirect) _openDirect--;
+        else _open--;
         // An agent that did not answer in time counts against its reliability now; its late ack, should one come, teaches its delay only.
         // One whose send was never released was not asked: that is no failure of the agent.
         SlipLine[] lines = gather.Slip.Lines;
         for (int i = 0; gather.InTransit > 0 && i < lines.Length; i++)
         {
             if (lines[i].Outcome != AgentOutcome.InTransit || Volatile.Read(ref lines[i].ReleasedAtTicks) == 0) continue;
-            _agents[i]!.Reliability.Record(false, now);
-            _agents[i]!.Await(new Instant(lines[i].PlannedAtTicks));
+            AgentRecord agent = _occupant(i);
+            agent.Reliability.Record(false, now);
+            agent.Await(new Instant(lines[i].PlannedAtTicks));
         }
         Report(gather, now, effects);
+        FreeDeparted(now, effects);
     }
 
     private void Report(LeadGather gather, Instant now, Effects effects) =>
-        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(_agents, _name, now)));
+        effects.Signals.Add(new Signal(RoleAddress.OfSector(Address.Sector), gather.Close(_occupant, _name, now)));
 
     /// <summary>Lines for a new slip. Those of the gathering that was dropped last serve again: a fresh array for each cluster and operation is what a collector has most to do with.</summary>
     private SlipLine[] EmptyLines()
@@ -270,14 +323,19 @@ public sealed class ClusterLead
 
     private void Keep(LeadGather gather)
     {
-        if (_gathers.Count >= ClosedGathersMax + OpenGathersMax || _gathers.Count > ClosedGathersMax && _open <= 1)
+        // Direct operations and others do not drive out each other's.
+        (int open, int openMax) = gather.IsDirect ? (_openDirect, OpenDirectMax) : (_open, OpenGathersMax);
+        int kept = 0, oldest = -1;
+        for (int i = 0; i < _gathers.Count; i++)
         {
-            int oldest = _gathers.FindIndex(g => g.Closed);
-            if (oldest >= 0)
-            {
-                if (_gathers[oldest].LinesAreFree()) _spareLines = _gathers[oldest].Slip.Lines;
-                _gathers.RemoveAt(oldest);
-            }
+            if (_gathers[i].IsDirect != gather.IsDirect) continue;
+            kept++;
+            if (oldest < 0 && _gathers[i].Closed) oldest = i;
+        }
+        if (oldest >= 0 && (kept >= ClosedGathersMax + openMax || kept > ClosedGathersMax && open == 0))
+        {
+            if (_gathers[oldest].LinesAreFree()) _spareLines = _gathers[oldest].Slip.Lines;
+            _gathers.RemoveAt(oldest);
         }
         _gathers.Add(gather);
     }

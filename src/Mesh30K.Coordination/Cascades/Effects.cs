@@ -1,4 +1,5 @@
 using Mesh30K.Coordination.Arrival;
+using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 
@@ -68,9 +69,13 @@ public readonly record struct TimerRequest(Instant At, RoleAddress Owner, long O
 /// <summary>A fresh public snapshot of one agent for the registry.</summary>
 public readonly record struct SnapshotUpdate(int AgentIndex, AgentImpedance Snapshot);
 
+/// <summary>An agent that left, and the place that is free from now on.</summary>
+public readonly record struct AgentDeparted(int AgentIndex, AgentPlace Place);
+
 /// <summary>
 /// What the machines want done, as data. The host carries out, in this order: <see cref="Snapshots"/> and <see cref="Summaries"/> (readers
-/// may see them), <see cref="Started"/>, <see cref="Timers"/>, <see cref="Deliveries"/>, <see cref="Signals"/>, <see cref="Completed"/>; then clears.
+/// may see them), <see cref="Started"/>, <see cref="Timers"/>, <see cref="Deliveries"/>, <see cref="Signals"/>, <see cref="Completed"/>,
+/// <see cref="Departed"/>; then clears.
 /// Deliveries come before signals so that a report never overtakes the sends that it counts.
 /// </summary>
 public sealed class Effects
@@ -91,8 +96,12 @@ public sealed class Effects
     /// <summary>Operations that ended, with their results.</summary>
     public EffectList<OperationResult> Completed { get; } = new();
 
+    /// <summary>Places that agents left and that nothing holds any more.</summary>
+    public EffectList<AgentDeparted> Departed { get; } = new();
+
     public void Clear()
     {
+        Departed.Clear();
         Snapshots.Clear();
         Summaries.Clear();
         Timers.Clear();

@@ -24,6 +24,9 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
 
     public DispatchSlip Slip { get; } = slip;
 
+    /// <summary>Of an operation to named agents: such gatherings are counted apart, as they may be many and long.</summary>
+    public bool IsDirect { get; } = order.Spec.Strategy == RoutingStrategy.Direct;
+
     /// <summary>Agents that were sent to and have not acked.</summary>
     public int InTransit { get; set; }
 
@@ -55,7 +58,8 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
     }
 
     /// <summary>Ends the gathering: what is still in transit is reported as TRANSIT. What the host never released had run out of time to live.</summary>
-    public ClusterReport Close(ReadOnlySpan<AgentRecord?> agents, string cluster, Instant now)
+    /// <param name="agentAt">The agent that a slot had when the order was planned.</param>
+    public ClusterReport Close(Func<int, AgentRecord> agentAt, string cluster, Instant now)
     {
         Invariant.Check(!Closed);
         Closed = true;
@@ -89,7 +93,7 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
                 errors[a++] = Math.Abs(line.OffsetMs + OffsetOf(line));
                 confidence += line.Confidence;
             }
-            if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agents[i]!, cluster);
+            if (line.Outcome != AgentOutcome.Ready) roster[r++] = Entry(i, line, agentAt(i), cluster);
         }
         Invariant.Check(a == acked && r == rostered);
         AgentAnswer[] given = _answers?.ToArray() ?? [];
@@ -108,6 +112,21 @@ internal sealed class LeadGather(OperationOrder order, DispatchSlip slip, Instan
         for (int i = 0; i < lines.Length; i++)
             if (lines[i].Outcome == AgentOutcome.InTransit && Volatile.Read(ref lines[i].ReleasedAtTicks) == 0) return false;
         return Closed;
+    }
+
+    /// <summary>Whether a slot's agent is still counted here, or its send may still be on its way to the link: then nobody else may have the slot.</summary>
+    public bool Holds(int slot, Instant now)
+    {
+        if (slot >= Slip.Lines.Length) return false;
+        ref SlipLine line = ref Slip.Lines[slot];
+        if (!Closed) return line.Outcome != AgentOutcome.NotTargeted;
+        return line.Outcome == AgentOutcome.InTransit && Volatile.Read(ref line.ReleasedAtTicks) == 0 && now <= Slip.ExpiresAt;
+    }
+
+    /// <summary>The slot has another agent now: an ack that still comes for it is of the one before, and teaches nobody. Only when the slot is not held.</summary>
+    public void Forget(int slot)
+    {
+        if (slot < Slip.Lines.Length) Slip.Lines[slot].Outcome = AgentOutcome.NotTargeted;
     }
 
     /// <summary>arrival − predicted = (T + offset) − (released + median), so this is T − released − median in ms.</summary>

@@ -10,7 +10,10 @@ namespace Mesh30K.Coordination.Cascades;
 /// <summary>One agent as a fleet describes it.</summary>
 public readonly record struct AgentDescription(AgentId Id, ImpedanceClass Class, string[] Capabilities);
 
-/// <summary>A rate budget and the group that it binds: agents of the class, with the capability; null stands for any.</summary>
+/// <summary>
+/// A rate budget and the group that it binds: agents of the class, with the capability; null stands for any. The group is the mesh's first fleet: agents that join later are not bound, as the shares of
+/// all clusters would change with each.
+/// </summary>
 public sealed record GroupBudget(RateBudget Budget, ImpedanceClass? Class, string? Capability)
 {
     public bool Binds(AgentRecord agent) => (Class is null || agent.Class == Class) && (Capability is null || agent.Has(Capability));
@@ -49,9 +52,10 @@ public sealed class MeshAssembly
     /// <summary>One unit a sector.</summary>
     public SectorUnit[] Units { get; }
 
-    /// <summary>Where each agent lives, by agent index.</summary>
+    /// <summary>Where each agent of the fleet lives, by agent index; those that join later are not in it.</summary>
     public AgentPlace[] Places { get; }
 
+    /// <summary>Who is placed where; from the start of the mesh it belongs to whoever places those that join.</summary>
     public Placement Placement { get; }
 
     /// <summary>Builds all roles. Throws when the fleet does not fit the shape: callers check that first.</summary>
@@ -69,15 +73,14 @@ public sealed class MeshAssembly
         AgentPlace[] places = new AgentPlace[agents];
         int[] filled = new int[shape.Clusters];
         AgentRecord?[][] records = new AgentRecord?[shape.Clusters][];
-        ClassPool[]?[] pools = new ClassPool[]?[shape.Sectors];
+        ClassPool[][] pools = [.. Enumerable.Range(0, shape.Sectors).Select(_ => ImpedanceClasses.All.Select(c => new ClassPool(c, settings.Estimation)).ToArray())];
+        for (int k = 0; k < records.Length; k++) records[k] = new AgentRecord?[shape.AgentsPerCluster];
         for (int i = 0; i < agents; i++)
         {
             ClusterAddress cluster = ClusterAddress.Of(shape, clusterOf[i]);
-            ClassPool[] sectorPools = pools[cluster.Sector] ??= [.. ImpedanceClasses.All.Select(c => new ClassPool(c, settings.Estimation))];
             AgentDescription agent = describe(i);
             int slot = filled[cluster.Index]++;
-            AgentRecord?[] slots = records[cluster.Index] ??= new AgentRecord?[placement.Load(cluster)];
-            slots[slot] = new AgentRecord(agent.Id, i, agent.Class, agent.Capabilities, sectorPools[(int)agent.Class]);
+            records[cluster.Index][slot] = new AgentRecord(agent.Id, i, agent.Class, agent.Capabilities, pools[cluster.Sector][(int)agent.Class]);
             places[i] = new AgentPlace(cluster, slot);
         }
 
@@ -89,16 +92,16 @@ public sealed class MeshAssembly
             for (int c = 0; c < leads.Length; c++)
             {
                 int index = s * shape.ClustersPerSector + c;
-                leads[c] = new ClusterLead(ClusterAddress.Of(shape, index), records[index] ?? [], planners, settings.Arrival, budgets[index]);
+                leads[c] = new ClusterLead(ClusterAddress.Of(shape, index), records[index], planners, settings.Arrival, budgets[index]);
             }
-            units[s] = new SectorUnit(s, shape, leads, scratchOf(s));
+            units[s] = new SectorUnit(s, shape, leads, pools[s], scratchOf(s));
         }
         Orchestrator orchestrator = new(shape, planners, settings.Arrival, settings.Orchestrator);
         foreach (SectorUnit unit in units) orchestrator.Take(unit.Summarise());
         return new MeshAssembly(settings, orchestrator, units, places, placement);
     }
 
-    private static RateBudgetPlanner[][] ShareBudgets(IReadOnlyList<GroupBudget> budgets, AgentRecord?[]?[] records)
+    private static RateBudgetPlanner[][] ShareBudgets(IReadOnlyList<GroupBudget> budgets, AgentRecord?[][] records)
     {
         List<RateBudgetPlanner>?[] shares = new List<RateBudgetPlanner>?[records.Length];
         foreach (GroupBudget budget in budgets)
@@ -117,10 +120,10 @@ public sealed class MeshAssembly
         return [.. shares.Select(s => s?.ToArray() ?? [])];
     }
 
-    private static int[] MembersOf(GroupBudget budget, AgentRecord?[]? records)
+    private static int[] MembersOf(GroupBudget budget, AgentRecord?[] records)
     {
         List<int> slots = [];
-        for (int i = 0; i < records?.Length; i++)
+        for (int i = 0; i < records.Length; i++)
             if (records[i] is { } agent && budget.Binds(agent)) slots.Add(i);
         return [.. slots];
     }

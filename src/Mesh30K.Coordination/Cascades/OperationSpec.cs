@@ -38,6 +38,9 @@ public sealed record Selector
     /// <summary>The places of scope agents, looked up when the operation was submitted.</summary>
     public IReadOnlyList<AgentPlace> Places { get; init; } = [];
 
+    /// <summary>Who was at each of <see cref="Places"/> then, in the same order: a place whose agent has left since is not meant, whoever has it now. Empty when agents do not leave.</summary>
+    public IReadOnlyList<AgentId> Ids { get; init; } = [];
+
     /// <summary>Only agents of this class; null for all.</summary>
     public ImpedanceClass? Class { get; init; }
 

@@ -12,7 +12,13 @@ public sealed record OrchestratorOptions
     /// <summary>Operations in progress at once, at least 1, at most <see cref="ClusterLead.OpenGathersMax"/>; default 4.</summary>
     public int ConcurrentMax { get; init; } = 4;
 
-    /// <summary>Operations that wait for a place, by priority, then in order; default 256. One more is refused (policy: reject newest).</summary>
+    /// <summary>
+    /// Direct operations in progress at once, beside the others: they go to named agents, may wait for minutes, and must not hold up a cascade, nor a cascade them. At least 1; default 1,000. Each costs a few kilobytes
+    /// while it lasts; a lead has room for <see cref="ClusterLead.OpenDirectMax"/> of them.
+    /// </summary>
+    public int DirectMax { get; init; } = 1_000;
+
+    /// <summary>Operations that wait for a place, direct ones and others counted apart, by priority, then in order; default 256. One more is refused (policy: reject newest).</summary>
     public int QueuedMax { get; init; } = 256;
 }
 
@@ -36,15 +42,17 @@ public sealed class Orchestrator
     private readonly PlannerSet _planners;
     private readonly OrchestratorOptions _options;
     private readonly TargetChoice _targets;
-    private readonly PriorityQueue<RunningOperation, (int, long)> _queue = new();
+    private readonly Lane _direct;
+    private readonly Lane _others;
     private readonly Dictionary<long, RunningOperation> _byHandle = [];
-    private int _running;
     private long _nextNumber = 1;
     private long _nextHandle = 1;
 
     public Orchestrator(MeshShape shape, PlannerSet planners, ArrivalOptions arrival, OrchestratorOptions options)
     {
-        Invariant.Check(options.ConcurrentMax >= 1 && options.ConcurrentMax <= ClusterLead.OpenGathersMax);
+        Invariant.Check(options.ConcurrentMax >= 1 && options.ConcurrentMax <= ClusterLead.OpenGathersMax && options.DirectMax >= 1);
+        _direct = new Lane(options.DirectMax);
+        _others = new Lane(options.ConcurrentMax);
         _shape = shape;
         _planners = planners;
         _options = options;
@@ -52,23 +60,24 @@ public sealed class Orchestrator
     }
 
     /// <summary>Operations in progress.</summary>
-    public int Running => _running;
+    public int Running => _direct.Running + _others.Running;
 
     /// <summary>Operations that wait for a place.</summary>
-    public int Queued => _queue.Count;
+    public int Queued => _direct.Queue.Count + _others.Queue.Count;
 
     /// <summary>Admits an operation, or says what is wrong with it. An accepted one ends in exactly one <see cref="Effects.Completed"/>.</summary>
     public SubmitResult Submit(OperationSpec spec, MessageId id, Instant now, Effects effects)
     {
+        Lane lane = LaneOf(spec);
         string? wrong = spec.Validate()
             ?? (_planners.Find(spec.Planner) is null ? "the planner oracle exists in simulations only; use learned, spec or fire-now" : null)
             ?? spec.Stages.Append(spec.Selector).Select(WrongWith).FirstOrDefault(w => w is not null)
-            ?? (_running >= _options.ConcurrentMax && _queue.Count >= _options.QueuedMax ? $"{_queue.Count} operations are waiting already; try again later" : null);
+            ?? (lane.IsFull && lane.Queue.Count >= _options.QueuedMax ? $"{lane.Queue.Count} operations are waiting already; try again later" : null);
         if (wrong is not null) return new(0, wrong);
 
         RunningOperation operation = new(_nextNumber++, id, spec, CascadePhases.Of(spec), now);
-        _queue.Enqueue(operation, (-(int)spec.Priority, operation.Number));
-        Admit(now, effects);
+        lane.Queue.Enqueue(operation, (-(int)spec.Priority, operation.Number));
+        Admit(lane, now, effects);
         return new(operation.Number, null);
     }
 
@@ -109,16 +118,18 @@ public sealed class Orchestrator
         if (round.Confirmed.Count == _shape.Sectors) EndRound(operation, now, effects);
     }
 
-    private void Admit(Instant now, Effects effects)
+    private Lane LaneOf(OperationSpec spec) => spec.Strategy == RoutingStrategy.Direct ? _direct : _others;
+
+    private void Admit(Lane lane, Instant now, Effects effects)
     {
-        while (_running < _options.ConcurrentMax && _queue.TryDequeue(out RunningOperation? operation, out _))
+        while (!lane.IsFull && lane.Queue.TryDequeue(out RunningOperation? operation, out _))
         {
             if (now > operation.ExpiresAt)
             {
                 effects.Completed.Add(operation.End(OperationStatus.Expired, now));
                 continue;
             }
-            _running++;
+            lane.Running++;
             effects.Started.Add(new OperationStarted(operation.Number, operation.Id, operation.Spec, operation.SubmittedAt, now));
             if (operation.Spec.Cascade == CascadeStrategy.Wave) StartRound(operation, withClusters: false, now, effects);
             else StartPhase(operation, now, effects);
@@ -220,9 +231,10 @@ public sealed class Orchestrator
 
     private void Finish(RunningOperation operation, OperationStatus status, Instant now, Effects effects)
     {
-        _running--;
+        Lane lane = LaneOf(operation.Spec);
+        lane.Running--;
         effects.Completed.Add(operation.End(status, now));
-        Admit(now, effects);
+        Admit(lane, now, effects);
     }
 
     private string? WrongWith(Selector selector) =>
@@ -232,4 +244,14 @@ public sealed class Orchestrator
             ? $"there is no cluster {selector.Cluster} in a sector; clusters are 0 to {_shape.ClustersPerSector - 1}"
         : selector.Scope == SelectorScope.Agents && selector.Places.Count == 0 ? "name at least one agent"
         : null;
+
+    /// <summary>Operations that take each other's place: some in progress, the others waiting.</summary>
+    private sealed class Lane(int runningMax)
+    {
+        public PriorityQueue<RunningOperation, (int, long)> Queue { get; } = new();
+
+        public int Running { get; set; }
+
+        public bool IsFull => Running >= runningMax;
+    }
 }

@@ -28,15 +28,18 @@ public sealed class SectorUnit
     private readonly ClusterLead[] _leads;
     private readonly SectorCoordinator _coordinator;
     private readonly SectorScratch _scratch;
+    private readonly ClassPool[] _pools;
     private SortedDictionary<string, int[]>? _capabilities;
     private bool _summaryDue = true;
     private bool _ordersSinceSummary;
     private Instant _summarizedAt;
 
+    /// <param name="pools">What the sector's agents learn together, one a class in the order of the classes.</param>
     /// <param name="scratch">Shared by the sectors of one event loop.</param>
-    public SectorUnit(int sector, MeshShape shape, ClusterLead[] leads, SectorScratch scratch)
+    public SectorUnit(int sector, MeshShape shape, ClusterLead[] leads, ClassPool[] pools, SectorScratch scratch)
     {
-        Invariant.Check(leads.Length == shape.ClustersPerSector);
+        Invariant.Check(leads.Length == shape.ClustersPerSector && pools.Length == ImpedanceClasses.Count);
+        _pools = pools;
         Sector = sector;
         _leads = leads;
         _scratch = scratch;
@@ -105,6 +108,44 @@ public sealed class SectorUnit
         _summaryDue = HasUnsettled = true;
     }
 
+    /// <summary>
+    /// An agent joins, comes back changed, or leaves. The next order counts with it. Call <see cref="Announce"/> after the last of several, so that the orchestrator counts with it too.
+    /// </summary>
+    /// <returns>The agent's first public snapshot, or its newest; null when it left.</returns>
+    public AgentImpedance? Step(MemberChange change, Instant now, Effects effects)
+    {
+        ClusterLead lead = _leads[change.Place.Cluster.Cluster];
+        AgentRecord? agent = lead.Agents[change.Place.Slot];
+        Invariant.Check(change.Kind == MemberChangeKind.Join ? agent is null : agent?.AgentIndex == change.AgentIndex);
+        _capabilities = null;
+        switch (change.Kind)
+        {
+            case MemberChangeKind.Join:
+                agent = new AgentRecord(change.Agent.Id, change.AgentIndex, change.Agent.Class, change.Agent.Capabilities, _pools[(int)change.Agent.Class]) { LastHeartbeatAt = now };
+                lead.Join(change.Place.Slot, agent);
+                break;
+            case MemberChangeKind.Return:
+                agent!.Capabilities = change.Agent.Capabilities;
+                agent.LastHeartbeatAt = now;
+                if (agent.State == OperationalState.Offline) agent.State = OperationalState.Active;
+                break;
+            default:
+                lead.Leave(change.Place.Slot, now, effects);
+                return null;
+        }
+        AgentImpedance snapshot = AgentSnapshot.Take(agent, lead.Address, now);
+        lead.Refresh(change.Place.Slot);
+        return snapshot;
+    }
+
+    /// <summary>Tells the orchestrator at once how many agents there are and how late they are.</summary>
+    public void Announce(Instant now, Effects effects)
+    {
+        _summaryDue = false;
+        _summarizedAt = now;
+        effects.Signals.Add(new Signal(RoleAddress.Orchestrator, Summarise()));
+    }
+
     /// <summary>Delivers a timer.</summary>
     public void Step(in TimerRequest fired, Instant now, Effects effects)
     {
@@ -160,6 +201,7 @@ public sealed class SectorUnit
                 if (due) effects.Snapshots.Add(new SnapshotUpdate(agent.AgentIndex, AgentSnapshot.Take(agent, lead.Address, now)));
                 if (lost || due) lead.Refresh(slot);
             }
+            lead.FreeDeparted(now, effects);
             if (publish && (round + lead.Address.Index) % SummaryEvery == 0) effects.Summaries.Add(AgentSnapshot.Summarize(lead, now));
         }
     }

@@ -46,6 +46,22 @@ public sealed record OperationOrder
     public int? Quota { get; init; }
 }
 
+/// <summary>What happens to an agent's membership.</summary>
+public enum MemberChangeKind : byte
+{
+    /// <summary>It takes a place that is free.</summary>
+    Join,
+
+    /// <summary>It has its place already and said hello again: it is alive, and its capabilities may be others than before.</summary>
+    Return,
+
+    /// <summary>It leaves. Its place is free when <see cref="Effects.Departed"/> says so.</summary>
+    Leave,
+}
+
+/// <summary>An agent comes or goes. The class of an agent that returns is the one that it joined with.</summary>
+public sealed record MemberChange(MemberChangeKind Kind, int AgentIndex, AgentPlace Place, AgentDescription Agent);
+
 /// <summary>First step of a wave: are you there? Answered by <see cref="Confirmation"/>. A sector asked for its clusters asks them first.</summary>
 public sealed record Preparation(long Handle, bool WithClusters, Instant AnswerUntil);
 

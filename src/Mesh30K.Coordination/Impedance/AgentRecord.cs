@@ -26,7 +26,8 @@ public sealed class AgentRecord
 
     public ImpedanceClass Class { get; }
 
-    public string[] Capabilities { get; }
+    /// <summary>Another list when the agent came back with another; the array itself never changes.</summary>
+    public string[] Capabilities { get; set; }
 
     public DelayEstimator Estimator { get; }
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 
@@ -45,13 +46,15 @@ public sealed class ImpedanceRegistry
     /// 30,000, however few join: gather those that join together.
     /// </summary>
     /// <param name="joining">The first snapshot of each.</param>
+    /// <param name="homes">Where each lives, in the same order.</param>
     /// <returns>Their cells, in the same order.</returns>
-    public RegistryCell[] Register(params ReadOnlySpan<AgentImpedance> joining)
+    public RegistryCell[] Register(ReadOnlySpan<AgentImpedance> joining, ReadOnlySpan<AgentHome> homes)
     {
+        Invariant.Check(joining.Length == homes.Length);
         string[] ids = new string[joining.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = new string(joining[i].AgentId.Value.AsSpan());
         RegistryCell[] cells = new RegistryCell[joining.Length];
-        for (int i = 0; i < cells.Length; i++) cells[i] = new RegistryCell(this, joining[i]);
+        for (int i = 0; i < cells.Length; i++) cells[i] = new RegistryCell(this, joining[i], homes[i]);
 
         Dictionary<string, RegistryCell> before, after;
         do

@@ -1,8 +1,14 @@
+using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 
 namespace Mesh30K.Coordination.Impedance;
+
+/// <summary>Where an agent lives.</summary>
+/// <param name="AgentIndex">Its number in the whole mesh, on its deliveries.</param>
+/// <param name="Place">Its cluster and slot: acks and operations are addressed by these.</param>
+public readonly record struct AgentHome(int AgentIndex, AgentPlace Place);
 
 /// <summary>
 /// One agent's place in the <see cref="ImpedanceRegistry"/>, handed out at registration. The loop that owns the agent writes here; any thread
@@ -14,14 +20,18 @@ public sealed class RegistryCell
     private AgentImpedance _current;
     private ScoreHistory? _history;
 
-    internal RegistryCell(ImpedanceRegistry registry, AgentImpedance first)
+    internal RegistryCell(ImpedanceRegistry registry, AgentImpedance first, AgentHome home)
     {
         _registry = registry;
         _current = first;
+        Home = home;
         AgentId = first.AgentId;
     }
 
     public AgentId AgentId { get; }
+
+    /// <summary>Where the agent lives. It stays there as long as it has this cell: one that moves gets another.</summary>
+    public AgentHome Home { get; }
 
     /// <summary>The newest snapshot. Any thread.</summary>
     public AgentImpedance Current => Volatile.Read(ref _current);

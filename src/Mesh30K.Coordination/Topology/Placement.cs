@@ -6,19 +6,21 @@ namespace Mesh30K.Coordination.Topology;
 /// <summary>
 /// Which agent lives in which cluster. Agents of one impedance class are clustered together (M 2.2), and the clusters of a class are
 /// dealt over the sectors in turn, so that the loss of one sector takes a slice of every class and never a whole class.
-/// Agents that come later go to the least loaded cluster of their class that has room, else to the least loaded cluster of all.
+/// Agents that come later fill up the clusters of their class, least loaded first; when those are full they begin an empty one in the sector with the fewest agents; when there is none, the least loaded of all.
 /// Not thread-safe: one owner.
 /// </summary>
 public sealed class Placement
 {
     private readonly int[] _load;
     private readonly int[,] _classLoad;
+    private readonly int[] _sectorLoad;
 
     private Placement(MeshShape shape)
     {
         Shape = shape;
         _load = new int[shape.Clusters];
         _classLoad = new int[shape.Clusters, ImpedanceClasses.Count];
+        _sectorLoad = new int[shape.Sectors];
     }
 
     public MeshShape Shape { get; }
@@ -59,18 +61,24 @@ public sealed class Placement
         return (placement, clusterOf);
     }
 
-    /// <summary>The least loaded cluster for a late comer, or null when the mesh is full.</summary>
+    /// <summary>
+    /// A cluster for a late comer, or null when the mesh is full: the least loaded with room whose agents are mostly of the class; else an empty one, where the sector has the fewest agents, so that the clusters
+    /// of a class lie in many sectors; else the least loaded. The lowest number among equals. O(clusters).
+    /// </summary>
     public ClusterAddress? PlaceLate(ImpedanceClass impedanceClass)
     {
         int best = -1;
-        bool bestSame = false;
+        (int Rank, int Load) bestKey = default;
         for (int k = 0; k < _load.Length; k++)
         {
-            if (_load[k] >= Shape.AgentsPerCluster) continue;
-            bool same = _load[k] == 0 || _classLoad[k, (int)impedanceClass] * 2 > _load[k];
-            if (best >= 0 && (bestSame && !same || bestSame == same && _load[k] >= _load[best])) continue;
+            int load = _load[k];
+            if (load >= Shape.AgentsPerCluster) continue;
+            (int Rank, int Load) key = load == 0 ? (1, _sectorLoad[k / Shape.ClustersPerSector])
+                : _classLoad[k, (int)impedanceClass] * 2 > load ? (0, load)
+                : (2, load);
+            if (best >= 0 && (key.Rank > bestKey.Rank || key.Rank == bestKey.Rank && key.Load >= bestKey.Load)) continue;
             best = k;
-            bestSame = same;
+            bestKey = key;
         }
         if (best < 0) return null;
         Take(best, impedanceClass);
@@ -83,6 +91,7 @@ public sealed class Placement
         Invariant.Check(_classLoad[cluster.Index, (int)impedanceClass] > 0);
         _classLoad[cluster.Index, (int)impedanceClass]--;
         _load[cluster.Index]--;
+        _sectorLoad[cluster.Sector]--;
         Count--;
     }
 
@@ -99,6 +108,7 @@ public sealed class Placement
     {
         Invariant.Check(_load[index] < Shape.AgentsPerCluster);
         _load[index]++;
+        _sectorLoad[index / Shape.ClustersPerSector]++;
         _classLoad[index, (int)impedanceClass]++;
         Count++;
     }

@@ -23,6 +23,8 @@ internal interface ILoopNeighbourhood
     void Started(OperationStarted operation);
 
     void Completed(OperationResult result);
+
+    void Departed(AgentDeparted departed);
 }
 
 /// <summary>
@@ -51,6 +53,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
     private readonly List<Signal>[] _outbox;
     private readonly EffectList<Delivery> _due = new();
     private readonly EffectList<PlannedSend> _later = new();
+    private readonly List<MemberBatch> _changed = [];
     private Action<Instant, LoopTimer>? _setTimer;
     private long _sweeps;
 
@@ -101,6 +104,9 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
             case Submission submission:
                 Submit(submission, now);
                 break;
+            case MemberBatch members:
+                Change(members, now);
+                break;
             default:
                 throw new InvariantException($"a loop takes no {batch.Items.GetType().Name}");
         }
@@ -123,6 +129,10 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
             _around.Post(loop, [.. _outbox[loop]]);
             _outbox[loop].Clear();
         }
+
+        // Only now: what an operation that is submitted after a join has to know is in the orchestrator's mailbox before the operation is.
+        foreach (MemberBatch members in _changed) members.Done.SetResult();
+        _changed.Clear();
     }
 
     /// <summary>Learns from the acks of one sector; the loop looks at its mailbox between sectors. With nothing to learn and no operation in progress, collects garbage.</summary>
@@ -137,6 +147,21 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
             return true;
         }
         return _orchestrator is { Running: 0, Queued: 0 } && _collector.Collect();
+    }
+
+    private void Change(MemberBatch members, Instant now)
+    {
+        SortedSet<int> sectors = [];
+        for (int i = 0; i < members.Changes.Length; i++)
+        {
+            MemberChange change = members.Changes[i];
+            sectors.Add(change.Place.Cluster.Sector);
+            members.Snapshots[i] = _units[change.Place.Cluster.Sector]!.Step(change, now, _effects);
+            if (change.Kind == MemberChangeKind.Return) _effects.Snapshots.Add(new SnapshotUpdate(change.AgentIndex, members.Snapshots[i]!));
+        }
+        foreach (int sector in sectors) _units[sector]!.Announce(now, _effects);
+        CarryOut(now);
+        _changed.Add(members);
     }
 
     private void Submit(Submission submission, Instant now)
@@ -188,6 +213,7 @@ internal sealed class LoopHost : IEventLoopHandler<LoopInput, LoopTimer>
                 else _outbox[loop].Add(signal);
             }
             foreach (ref readonly OperationResult result in _effects.Completed.Items) Complete(result);
+            foreach (ref readonly AgentDeparted departed in _effects.Departed.Items) _around.Departed(departed);
             _effects.Clear();
             if (!_inbox.TryDequeue(out Signal next)) return;
             Step(next, now);

@@ -21,22 +21,29 @@ public sealed record MeshHostOptions
     /// <summary>Randomness for ids; give every process another.</summary>
     public ulong IdSeed { get; init; } = BitConverter.ToUInt64(System.Security.Cryptography.RandomNumberGenerator.GetBytes(8));
 
+    /// <summary>When the mesh is full, the place of an agent that has been offline for at least this long may be given to another; longest first. Default 1 hour; a longer time keeps more agents out that came later.</summary>
+    public TimeSpan ReclaimAfter { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>The true law of the agents' delays, in a simulation.</summary>
     public IArrivalOracle? Oracle { get; init; }
 }
 
 /// <summary>
 /// A mesh in one process (design section 3): event loops that own whole sectors, one release thread, a registry that anyone may read.
-/// Created, connected to its agents' link, started, stopped. Thread-safe but for the life cycle.
+/// Created, connected to the link of its first fleet if it has one, started, stopped. Agents join and leave while it runs. Thread-safe but for the life cycle.
 /// </summary>
-public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposable
+public sealed class MeshHost : IMeshIngress, IMeshMembership, ILoopNeighbourhood, IMembersHost, IAsyncDisposable
 {
+    private static readonly TimeSpan FullMailboxPause = TimeSpan.FromMilliseconds(5);
+
     private readonly EventLoop<LoopInput, LoopTimer>[] _loops;
     private readonly ReleaseThread<PlannedSend> _release;
-    private readonly RegistryCell[] _cells;
+    private readonly RegistryCell?[] _cells;
+    private readonly AgentRouter _router;
+    private readonly MeshMembers _members;
+    private readonly int _fleetAgents;
     private readonly ClusterImpedanceSummary?[] _summaries;
     private readonly CancellationTokenSource _stopped = new();
-    private IAgentLink? _link;
     private long _lostBatches;
     private long _expiredSends;
 
@@ -50,7 +57,10 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         SectorScratch[] scratch = [.. Enumerable.Range(0, loops).Select(_ => new SectorScratch())];
         Mesh = MeshAssembly.Build(options.Settings, agents, describe, new PlannerSet(options.Oracle), s => scratch[s % loops]);
         Registry = new ImpedanceRegistry();
-        _cells = new RegistryCell[agents];
+        _cells = new RegistryCell?[shape.Capacity];
+        _fleetAgents = agents;
+        _router = new AgentRouter(agents, (int)shape.Capacity);
+        _members = new MeshMembers(this, _router, agents, options.ReclaimAfter);
         _summaries = new ClusterImpedanceSummary?[shape.Clusters];
         _release = new ReleaseThread<PlannedSend>("mesh-release", Clock, OnDue);
         MessageIdSource ids = new(options.IdSeed);
@@ -96,17 +106,29 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
     public string? NotReadyBecause =>
         _loops.Select(l => l.NotReadyBecause).FirstOrDefault(r => r is not null)
         ?? (_release.Completion.IsFaulted ? $"the release thread stopped by a bug: {_release.Completion.Exception?.InnerException?.Message}" : null)
+        ?? _members.NotReadyBecause
         ?? (_stopped.IsCancellationRequested ? "the mesh is stopping" : null);
 
-    /// <summary>Connects the agents; once, before <see cref="Start"/>.</summary>
-    public void Connect(IAgentLink link) => _link = link;
+    /// <summary>Connects the agents of the first fleet; once, before <see cref="Start"/>. A mesh without a fleet needs no link.</summary>
+    public void Connect(IAgentLink link) => _router.Fleet = link;
 
     /// <summary>Starts the loops.</summary>
     public void Start()
     {
-        if (_link is null) throw new InvalidOperationException("connect a link first");
+        if (_fleetAgents > 0 && _router.Fleet is null) throw new InvalidOperationException("connect the fleet's link first");
         foreach (EventLoop<LoopInput, LoopTimer> loop in _loops) loop.Start();
+        _members.Start();
     }
+
+    public Task<Membership?> JoinAsync(AgentDescription agent, IAgentLink link) => _members.JoinAsync(agent, link);
+
+    public Task LeaveAsync(AgentId id) => _members.LeaveAsync(id);
+
+    /// <summary>Takes a message back from one agent, where its link can.</summary>
+    /// <param name="agentIndex">The agent.</param>
+    /// <param name="message"><see cref="OperationOrder.MessageId"/> of what was sent.</param>
+    /// <param name="reason">For the agent, in a few words.</param>
+    public void Cancel(int agentIndex, MessageId message, string reason) => _router.Cancel(agentIndex, message, reason);
 
     /// <summary>
     /// Submits an operation. The ticket comes as soon as the orchestrator has looked at it; its completion when the operation ends.
@@ -172,6 +194,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
     public async Task<bool> StopAsync(TimeSpan deadline)
     {
         await _stopped.CancelAsync().ConfigureAwait(false);
+        await _members.StopAsync().ConfigureAwait(false);
         bool inTime = await _release.StopAsync(deadline).ConfigureAwait(false);
         foreach (EventLoop<LoopInput, LoopTimer> loop in _loops) inTime &= await loop.StopAsync(deadline).ConfigureAwait(false);
         return inTime;
@@ -180,6 +203,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
     public async ValueTask DisposeAsync()
     {
         await StopAsync(TimeSpan.FromSeconds(5)).ConfigureAwait(false);
+        _members.Dispose();
         _stopped.Dispose();
     }
 
@@ -193,14 +217,15 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
         if (due.IsEmpty) return;
         Instant releasedAt = Clock.Now;
         foreach (ref readonly Delivery delivery in due) Stamp(delivery, releasedAt);
-        _link!.Deliver(due, releasedAt);
+        _router.Deliver(due, releasedAt);
     }
 
     void ILoopNeighbourhood.Publish(Effects effects, Instant now)
     {
         foreach (ref readonly SnapshotUpdate update in effects.Snapshots.Items)
         {
-            RegistryCell cell = _cells[update.AgentIndex];
+            // An agent that has just joined has none yet; its next snapshot finds one.
+            if (Volatile.Read(ref _cells[update.AgentIndex]) is not { } cell) continue;
             cell.Publish(update.Snapshot);
             cell.RecordScore(now);
         }
@@ -215,6 +240,34 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
 
     void ILoopNeighbourhood.Completed(OperationResult result) => OnCompleted?.Invoke(result);
 
+    void ILoopNeighbourhood.Departed(AgentDeparted departed) => _members.Departed(departed);
+
+    Instant IMembersHost.Now => Clock.Now;
+
+    void IMembersHost.Publish(int agentIndex, RegistryCell? cell) => Volatile.Write(ref _cells[agentIndex], cell);
+
+    async Task<AgentImpedance?[]> IMembersHost.ChangeAsync(IReadOnlyList<MemberChange> changes, CancellationToken stop)
+    {
+        List<int>[] perLoop = [.. _loops.Select(_ => new List<int>())];
+        for (int i = 0; i < changes.Count; i++) perLoop[LoopOf(changes[i].Place.Cluster.Sector)].Add(i);
+        MemberBatch[] batches = [.. perLoop.Select(of => new MemberBatch([.. of.Select(i => changes[i])]))];
+        for (int loop = 0; loop < batches.Length; loop++)
+        {
+            if (perLoop[loop].Count == 0) continue;
+
+            // A full mailbox empties, or the loop is stuck and the node not ready: then stopping ends this.
+            while (_loops[loop].TryPost(new LoopInput(batches[loop], 1)) != PostResult.Accepted) await Task.Delay(FullMailboxPause, stop).ConfigureAwait(false);
+        }
+        AgentImpedance?[] snapshots = new AgentImpedance?[changes.Count];
+        for (int loop = 0; loop < batches.Length; loop++)
+        {
+            if (perLoop[loop].Count == 0) continue;
+            await batches[loop].Done.Task.WaitAsync(stop).ConfigureAwait(false);
+            for (int i = 0; i < perLoop[loop].Count; i++) snapshots[perLoop[loop][i]] = batches[loop].Snapshots[i];
+        }
+        return snapshots;
+    }
+
     /// <summary>Every agent is in the registry from the start, with what its class lets expect.</summary>
     private void RegisterAll(Instant now)
     {
@@ -227,7 +280,8 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
 
         // In one call, so that their cells lie side by side.
         SnapshotUpdate[] updates = effects.Snapshots.Items.ToArray();
-        RegistryCell[] cells = Registry.Register(Array.ConvertAll(updates, u => u.Snapshot));
+        RegistryCell[] cells = Registry.Register(
+            Array.ConvertAll(updates, u => u.Snapshot), Array.ConvertAll(updates, u => new AgentHome(u.AgentIndex, Mesh.Places[u.AgentIndex])));
         for (int i = 0; i < cells.Length; i++) _cells[updates[i].AgentIndex] = cells[i];
         effects.Snapshots.Clear();
         ((ILoopNeighbourhood)this).Publish(effects, now);
@@ -251,7 +305,7 @@ public sealed class MeshHost : IMeshIngress, ILoopNeighbourhood, IAsyncDisposabl
             Stamp(send.Delivery, releasedAt);
             live[count++] = send.Delivery;
         }
-        _link!.Deliver(live.AsSpan(0, count), releasedAt);
+        _router.Deliver(live.AsSpan(0, count), releasedAt);
         System.Buffers.ArrayPool<Delivery>.Shared.Return(live, clearArray: true);
     }
 

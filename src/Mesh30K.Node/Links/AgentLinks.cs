@@ -31,7 +31,8 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
     /// <summary>A message that leaves no room for the frame's header is never sent.</summary>
     private const int MessageBytesMax = FrameLimits.BytesMax - 4_096;
 
-    private const int ForgetEverySweeps = 20;
+    private static readonly TimeSpan ForgetEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LookAtKeysEvery = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<AgentId, LinkedAgent> _agents = new();
     private readonly ConcurrentDictionary<AgentSession, byte> _sessions = new();
@@ -67,6 +68,7 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
             (beats, count) => _ingress.Post(loop, beats, count), static _ => { /* the next comes in a few seconds; the host counts the batch */ }))];
         _senders = [.. Enumerable.Range(0, Options.Senders).Select(i => new FrameSender($"mesh-send-{i}", Identity, Clock, Options, Counters))];
         Directory.Revoked += OnRevoked;
+        Identity.Announced += OnNextKey;
         _sweepTimer = new PeriodicTimer(Options.SweepEvery);
         _sweeping = SweepAsync();
     }
@@ -173,6 +175,7 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
     {
         if (!_stopping) await StopAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
         Directory.Revoked -= OnRevoked;
+        Identity.Announced -= OnNextKey;
         _sweepTimer.Dispose();
         await _sweeping.ConfigureAwait(false);
         foreach (FrameSender sender in _senders) sender.Dispose();
@@ -299,15 +302,31 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
         _ = LeaveAsync(agent);
     }
 
+    private void OnNextKey(Ed25519PublicKey key) => Announce(MeshScope.Global, null, new MeshKeyMessage { PublicKey = key.ToString() });
+
     private async Task SweepAsync()
     {
-        for (long sweep = 1; await _sweepTimer.WaitForNextTickAsync().ConfigureAwait(false); sweep++)
+        Instant forgetAt = Clock.Now + ForgetEvery, keysAt = Clock.Now + LookAtKeysEvery;
+        while (await _sweepTimer.WaitForNextTickAsync().ConfigureAwait(false))
         {
             Instant now = Clock.Now;
             foreach (KeyValuePair<AgentSession, byte> session in _sessions) session.Key.Sweep(now);
-            if (sweep % ForgetEverySweeps != 0) continue;
-            foreach (KeyValuePair<AgentId, LinkedAgent> agent in _agents)
-                lock (agent.Value.Gate) agent.Value.Outbox.DropExpired(now);
+            if (now >= forgetAt)
+            {
+                forgetAt = now + ForgetEvery;
+                foreach (KeyValuePair<AgentId, LinkedAgent> agent in _agents)
+                    lock (agent.Value.Gate) agent.Value.Outbox.DropExpired(now);
+            }
+            if (now < keysAt) continue;
+            keysAt = now + LookAtKeysEvery;
+            try
+            {
+                Identity.Advance(now);
+            }
+            catch (MeshKeyException unwritable)
+            {
+                Log.Write("mesh_key", "none", unwritable.Message, now); // the key in use still signs; tried again at the next look
+            }
         }
     }
 }

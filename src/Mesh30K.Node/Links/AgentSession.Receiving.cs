@@ -244,6 +244,8 @@ internal sealed partial class AgentSession
                 _agent = agent;
                 _phase = Phase.Open;
                 Tell(new Control(Welcome(member, known, again)));
+                // The mesh's next key, when there is one: an agent that was away has not heard of it.
+                foreach (Ed25519PublicKey next in _links.Identity.Trusted.Skip(1)) Tell(new Control(new MeshKeyMessage { PublicKey = next.ToString() }));
                 agent.Session = this;
             }
         }
@@ -329,7 +331,7 @@ internal sealed partial class AgentSession
 
     private async ValueTask RotateAsync(RotateMessage rotate, Instant at)
     {
-        EnrolResult result = await _links.Directory.RotateAsync(Agent, rotate.PublicKey, rotate.Proof, _links.Identity, at).ConfigureAwait(false);
+        EnrolResult result = await _links.Directory.RotateAsync(Agent, _lastKey, rotate.PublicKey, rotate.Proof, _links.Identity, at).ConfigureAwait(false);
         if (result.Agent is not { Keys.Count: > 0 } agent)
         {
             Refuse(result.Code ?? "bad_public_key", result.Why ?? "the key was not taken");

@@ -30,7 +30,7 @@ internal sealed partial class RefusalLog
         Refused(log, agent, code, why, unwritten);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Agent {Agent} refused: {Code}: {Why} ({Unwritten} more like this since the last line)")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Code}: agent {Agent}: {Why} ({Unwritten} more like this since the last line)")]
     private static partial void Refused(ILogger log, string agent, string code, string why, long unwritten);
 
     private sealed class Line

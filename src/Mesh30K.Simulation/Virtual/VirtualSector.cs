@@ -19,6 +19,7 @@ internal sealed class VirtualSector
     private readonly SectorUnit _unit;
     private readonly FleetPartition _fleet;
     private readonly int[] _firstLocal;
+    private readonly int[] _agentsOf;
     private readonly IArrivalPlanner _planner;
     private readonly Effects _effects = new();
     private readonly EventHeap _heap = new();
@@ -34,7 +35,14 @@ internal sealed class VirtualSector
         _planner = planner;
         _heartbeatEvery = heartbeatEvery;
         _firstLocal = new int[unit.Leads.Length];
-        for (int c = 1; c < _firstLocal.Length; c++) _firstLocal[c] = _firstLocal[c - 1] + unit.Leads[c - 1].Agents.Length;
+        _agentsOf = new int[unit.Leads.Length];
+        for (int c = 0; c < _agentsOf.Length; c++)
+        {
+            // The fleet fills slots from the first on; those behind are free.
+            foreach (AgentRecord? agent in unit.Leads[c].Agents)
+                if (agent is not null) _agentsOf[c]++;
+            if (c > 0) _firstLocal[c] = _firstLocal[c - 1] + _agentsOf[c - 1];
+        }
         Now = start;
         VirtualEvent beat = new() { AtTicks = start.Ticks, Kind = EventKind.Heartbeats };
         _heap.Push(ref beat);
@@ -160,8 +168,7 @@ internal sealed class VirtualSector
         Hash(4, _round, 0);
         for (int c = 0; c < _firstLocal.Length; c++)
         {
-            int agents = _unit.Leads[c].Agents.Length;
-            for (int slot = 0; slot < agents; slot++)
+            for (int slot = 0; slot < _agentsOf[c]; slot++)
             {
                 int depth = _fleet.QueueDepth(_firstLocal[c] + slot, Now);
                 _unit.Step(new AgentHeartbeat { ClusterIndex = c, Slot = slot, ReceivedAt = Now, QueueDepth = depth }, c);

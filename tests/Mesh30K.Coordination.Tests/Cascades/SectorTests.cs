@@ -2,6 +2,7 @@ using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Impedance;
+using Mesh30K.Coordination.Impedance.Estimation;
 using Mesh30K.Coordination.Topology;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
@@ -26,7 +27,7 @@ public sealed class SectorTests
     {
         PlannerSet planners = Fleet.Planners();
         ClusterLead[] leads = [.. Enumerable.Range(0, 3).Select(c => new ClusterLead(Cluster(c), c < agents.Length ? agents[c] : [], planners, new ArrivalOptions(), []))];
-        return new SectorUnit(1, Shape, leads, new SectorScratch());
+        return new SectorUnit(1, Shape, leads, [.. ImpedanceClasses.All.Select(c => new ClassPool(c, new EstimatorOptions()))], new SectorScratch());
     }
 
     [Fact]

@@ -28,7 +28,7 @@ public sealed class ImpedanceRegistryTests
                         model.Remove(next.AgentId);
                         break;
                     case 1:
-                        model[next.AgentId] = (registry.Register(next)[0], next);
+                        model[next.AgentId] = (Join(registry, next)[0], next);
                         if (known) entry.Cell.Publish(Fleet.Agent(next.AgentId.Value, 1));
                         break;
                     default:
@@ -49,7 +49,7 @@ public sealed class ImpedanceRegistryTests
         {
             Random r = new(seed);
             ImpedanceRegistry registry = new();
-            List<RegistryCell> cells = [.. registry.Register([.. Fleet.Many(seed, 200)])];
+            List<RegistryCell> cells = [.. Join(registry, [.. Fleet.Many(seed, 200)])];
             registry.RefreshIndex();
 
             // What changed since the index was made must not be taken from it.
@@ -70,7 +70,7 @@ public sealed class ImpedanceRegistryTests
     public void The_index_says_when_it_is_stale()
     {
         ImpedanceRegistry registry = new();
-        RegistryCell cell = registry.Register(Fleet.Agent("a", 100, "route"))[0];
+        RegistryCell cell = Join(registry, Fleet.Agent("a", 100, "route"))[0];
         Assert.True(registry.IndexIsStale);
         registry.RefreshIndex();
         cell.Publish(Fleet.Agent("a", 90, "route"));
@@ -89,7 +89,7 @@ public sealed class ImpedanceRegistryTests
     public async Task Readers_see_whole_snapshots_and_each_agent_only_goes_forward()
     {
         ImpedanceRegistry registry = new();
-        RegistryCell[] cells = registry.Register([.. Enumerable.Range(0, 64).Select(i => Numbered($"a{i}", 0))]);
+        RegistryCell[] cells = Join(registry, [.. Enumerable.Range(0, 64).Select(i => Numbered($"a{i}", 0))]);
         using CancellationTokenSource stop = new();
         Task[] writers = [.. Enumerable.Range(0, 2).Select(w => OnItsOwnThread(() => Write(cells.AsSpan(w * 32, 32), stop.Token)))];
         Task members = OnItsOwnThread(() => JoinAndLeave(registry, stop.Token));
@@ -105,7 +105,7 @@ public sealed class ImpedanceRegistryTests
         ImpedanceRegistry registry = new();
         await Task.WhenAll(Enumerable.Range(0, 4).Select(thread => OnItsOwnThread(() =>
         {
-            for (int i = 0; i < 100; i++) registry.Register(Numbered($"t{thread}-{i}", i), Numbered($"u{thread}-{i}", i));
+            for (int i = 0; i < 100; i++) Join(registry, Numbered($"t{thread}-{i}", i), Numbered($"u{thread}-{i}", i));
         })));
         Assert.Equal(800, registry.Count);
         Assert.Equal(99, registry.Find(new AgentId("u3-99"))!.CurrentQueueDepth);
@@ -118,13 +118,15 @@ public sealed class ImpedanceRegistryTests
     {
         for (int i = 0; !stop.IsCancellationRequested; i++)
         {
-            registry.Register(Numbered($"m{i % 500}", i));
+            Join(registry, Numbered($"m{i % 500}", i));
             if (i % 3 == 0) registry.Remove(new AgentId($"m{(i + 250) % 500}"));
             if (i % 100 == 0) registry.RefreshIndex();
         }
     }
 
     private static AgentImpedance Numbered(string id, int n) => Fleet.Agent(id, n % 500, "route") with { CurrentQueueDepth = n, CurrentLatencyMs = n };
+
+    private static RegistryCell[] Join(ImpedanceRegistry registry, params AgentImpedance[] agents) => registry.Register(agents, new AgentHome[agents.Length]);
 
     private static void Write(Span<RegistryCell> cells, CancellationToken stop)
     {
@@ -160,7 +162,7 @@ public sealed class ImpedanceRegistryTests
     public void A_trend_is_the_slope_of_the_last_hour_and_is_not_moved_by_wild_points()
     {
         ImpedanceRegistry registry = new();
-        RegistryCell cell = registry.Register(Fleet.Agent("a"))[0];
+        RegistryCell cell = Join(registry, Fleet.Agent("a"))[0];
         Assert.Null(registry.Trend(cell.AgentId));
         Assert.Null(registry.Trend(new AgentId("unknown")));
         for (int minute = 0; minute < 100; minute++)

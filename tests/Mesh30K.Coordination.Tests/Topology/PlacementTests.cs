@@ -70,11 +70,12 @@ public sealed class PlacementTests
         {
             ImpedanceClass c = (ImpedanceClass)random.Next(6);
             int[] room = [.. Enumerable.Range(0, shape.Clusters).Where(k => inside[k].Count < shape.AgentsPerCluster)];
-            int[] own = [.. room.Where(k => inside[k].Count == 0 || inside[k].Count(x => x == c) * 2 > inside[k].Count)];
-            int expected = (own.Length > 0 ? own : room).Min(k => inside[k].Count);
-            ClusterAddress at = placement.PlaceLate(c)!.Value;
-            Assert.True(inside[at.Index].Count == expected && (own.Length == 0 || own.Contains(at.Index)), replay);
-            inside[at.Index].Add(c);
+            int[] own = [.. room.Where(k => inside[k].Count(x => x == c) * 2 > inside[k].Count)];
+            int[] empty = [.. room.Where(k => inside[k].Count == 0)];
+            int SectorLoad(int k) => Enumerable.Range(0, shape.ClustersPerSector).Sum(i => inside[k / shape.ClustersPerSector * shape.ClustersPerSector + i].Count);
+            int expected = own.Length > 0 ? own.MinBy(k => inside[k].Count) : empty.Length > 0 ? empty.MinBy(SectorLoad) : room.MinBy(k => inside[k].Count);
+            Assert.True(placement.PlaceLate(c)!.Value.Index == expected, replay);
+            inside[expected].Add(c);
         }
         Assert.Null(placement.PlaceLate(ImpedanceClass.Gpu));
         int leaver = random.Next(shape.Clusters);

@@ -52,11 +52,8 @@ internal static class DryRun
 
     private static IEnumerable<AgentImpedance> Named(MeshHost mesh, Selector selector)
     {
-        foreach (AgentPlace place in selector.Places)
-        {
-            var record = mesh.Mesh.Units[place.Cluster.Sector].Leads[place.Cluster.Cluster].Agents[place.Slot];
-            if (record is not null && mesh.Registry.Find(record.Id) is { } agent) yield return agent;
-        }
+        foreach (AgentId id in selector.Ids)
+            if (mesh.Registry.Find(id) is { } agent) yield return agent;
     }
 
     private static SkipReason? Refusal(AgentImpedance agent, OperationSpec spec)

@@ -55,20 +55,8 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
         return spec;
     }
 
-    /// <summary>
-    /// Where an agent lives now; null when the mesh does not know it. The registry knows its cluster; the lead's slots are few and their ids
-    /// never change, so reading them beside their owner is safe.
-    /// </summary>
-    public AgentPlace? PlaceOf(string id)
-    {
-        if (!AgentId.IsValid(id) || mesh.Registry.Find(new AgentId(id)) is not { } agent) return null;
-        MeshShape shape = mesh.Options.Settings.Shape;
-        ClusterAddress cluster = ClusterAddress.Of(shape, (agent.ClusterId.Sector.Index * shape.ClustersPerSector) + agent.ClusterId.Index);
-        ReadOnlySpan<Coordination.Impedance.AgentRecord?> slots = mesh.Mesh.Units[cluster.Sector].Leads[cluster.Cluster].Agents;
-        for (int slot = 0; slot < slots.Length; slot++)
-            if (slots[slot] is { } record && record.Id == agent.AgentId) return new AgentPlace(cluster, slot);
-        return null;
-    }
+    /// <summary>Where an agent lives now; null when the mesh does not know it.</summary>
+    public AgentPlace? PlaceOf(string id) => AgentId.IsValid(id) ? mesh.Registry.FindCell(new AgentId(id))?.Home.Place : null;
 
     /// <summary>Splits the core's sentence, which starts with the field's name where there is one.</summary>
     internal static FieldProblem AsField(string wrong)
@@ -106,6 +94,7 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
         CheckRange(path + ".cluster", request.Cluster, shape.ClustersPerSector, errors);
         if (request.Capability is "") JsonFields.Add(errors, path + ".capability", null, "must not be empty; leave it out for all agents");
         if (request.Sample is <= 0) JsonFields.Add(errors, path + ".sample", $"{request.Sample}", "must be at least 1");
+        Dictionary<AgentPlace, AgentId> named = request.Agents is { } ids ? PlacesOf(ids, path + ".agents", errors) : [];
         return new Selector
         {
             Scope = request.Agents is not null ? SelectorScope.Agents
@@ -114,23 +103,24 @@ internal sealed class OperationRules(MeshHost mesh, OperationSpec defaults)
                 : SelectorScope.All,
             Sector = request.Sector ?? 0,
             Cluster = request.Cluster ?? 0,
-            Places = request.Agents is { } ids ? PlacesOf(ids, path + ".agents", errors) : [],
+            Places = [.. named.Keys],
+            Ids = [.. named.Values],
             Class = ClassOf(request.Class, path + ".class", errors),
             Capability = request.Capability,
             SampleSize = request.Sample,
         };
     }
 
-    private AgentPlace[] PlacesOf(IReadOnlyList<string> ids, string path, List<FieldProblem> errors)
+    private Dictionary<AgentPlace, AgentId> PlacesOf(IReadOnlyList<string> ids, string path, List<FieldProblem> errors)
     {
         if (ids.Count == 0) JsonFields.Add(errors, path, null, "must name at least one agent");
-        HashSet<AgentPlace> places = [];
+        Dictionary<AgentPlace, AgentId> places = [];
         foreach (string id in ids)
         {
-            if (PlaceOf(id) is { } place) places.Add(place);
+            if (PlaceOf(id) is { } place) places[place] = new AgentId(id);
             else JsonFields.Add(errors, path, id, "names an agent that is not in the mesh");
         }
-        return [.. places];
+        return places;
     }
 
     /// <summary>A class by its name, letter or short name; null when absent, and an error when unknown.</summary>
