@@ -6,7 +6,7 @@ using Mesh30K.Protocol.Messages;
 namespace Mesh30K.Protocol.Tests;
 
 /// <summary>Arbitrary valid values, each from one seed.</summary>
-internal static class Samples
+internal static partial class Samples
 {
     private const string IdCharacters = "ABCXYZabcxyz0189._:-";
 
@@ -27,7 +27,7 @@ internal static class Samples
             MessageType.ClusterSummary => ClusterSummary(r),
             MessageType.SectorSummary => SectorSummary(r),
             MessageType.GlobalStats => Stats(r),
-            _ => throw new ArgumentOutOfRangeException(nameof(type)),
+            _ => Link(type, r),
         };
     }
 
@@ -113,7 +113,7 @@ internal static class Samples
     private static HeartbeatMessage Heartbeat(Random r)
     {
         AgentId id = Agent(r);
-        return new HeartbeatMessage { AgentId = id, Timestamp = At(r), Impedance = Impedance(r, id) };
+        return new HeartbeatMessage { AgentId = id, Timestamp = At(r), Impedance = r.Next(3) == 0 ? null : Impedance(r, id), QueueDepth = Maybe(r, x => x.Next()), ContextHash = r.Next(2) == 0 ? null : Words(r), Clock = r.Next(2) == 0 };
     }
 
     private static CoordinationMessage Coordinate(Random r) => new()
@@ -125,6 +125,7 @@ internal static class Samples
         Payload = Raw(r),
         PayloadHash = Maybe(r, x => PayloadHash.Of(BitConverter.GetBytes(x.Next()))),
         TtlMs = Maybe(r, x => x.NextInt64()),
+        Collect = r.Next(2) == 0,
     };
 
     private static AcknowledgeMessage Ack(Random r) => new()
@@ -226,7 +227,7 @@ internal static class Content
         string s => "'" + s + "'",
         RawJson or AgentId or MessageId or SectorId or ClusterId or PayloadHash or Instant or JsonElement => value.ToString()!,
         double d => BitConverter.DoubleToInt64Bits(d).ToString("x"),
-        Enum or int or long => value.ToString()!,
+        Enum or int or long or bool => value.ToString()!,
         System.Collections.IDictionary map => "{" + string.Join(';', map.Keys.Cast<object>().Select(k => Of(k) + "=" + Of(map[k])).Order(StringComparer.Ordinal)) + "}",
         System.Collections.IEnumerable list => "[" + string.Join(',', list.Cast<object>().Select(Of)) + "]",
         _ => value.GetType().Name + "(" + string.Join(

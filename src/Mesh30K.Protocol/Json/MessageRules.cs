@@ -25,7 +25,7 @@ internal static class MessageRules
             CoordinationMessage m => Coordinate(m, limits),
             MeshMessage m => Mesh(m, limits),
             CircuitBreakerMessage m => Scoped(m.Scope, m.TargetId) ?? Text(m.Reason, "$.reason", limits),
-            FreezeMessage m => (m.TargetId is null && m.Scope == MeshScope.Global ? null : Scoped(m.Scope, m.TargetId))
+            FreezeMessage m => ScopedOrGlobal(m.Scope, m.TargetId)
                 ?? Text(m.PreserveStateTo, "$.preserve_state_to", limits),
             ClusterImpedanceSummary m => Cluster(m, limits),
             SectorImpedanceSummary m => NotNegative(m.ClusterCount, "$.cluster_count")
@@ -37,7 +37,7 @@ internal static class MessageRules
                 ?? Range(m.GlobalP95Impedance, ScoreMax, "$.global_p95_impedance")
                 ?? NotNegative(m.SectorsHealthy, "$.sectors_healthy")
                 ?? NotNegative(m.SectorsDegraded, "$.sectors_degraded"),
-            _ => null,
+            _ => LinkRules.Check(message, limits),
         };
     }
 
@@ -108,6 +108,9 @@ internal static class MessageRules
     private static bool IsSender(string text) =>
         AgentId.IsValid(text) || SectorId.TryParse(text, out _) || ClusterId.TryParse(text, out _);
 
+    internal static Breach? ScopedOrGlobal(MeshScope scope, string? target) =>
+        target is null && scope == MeshScope.Global ? null : Scoped(scope, target);
+
     private static Breach? Scoped(MeshScope scope, string? target)
     {
         bool fits = scope switch
@@ -119,7 +122,7 @@ internal static class MessageRules
         return fits ? null : Invalid("$.target_id", "must be the cluster or the sector that scope says, or global");
     }
 
-    private static Breach? CapabilityList(IReadOnlyList<string> list, string path, CodecLimits limits)
+    internal static Breach? CapabilityList(IReadOnlyList<string> list, string path, CodecLimits limits)
     {
         if (list.Count > limits.CapabilitiesMax)
             return new Breach(DecodeErrorCode.LimitExceeded, path, $"more than {limits.CapabilitiesMax} entries");
@@ -134,7 +137,7 @@ internal static class MessageRules
     private static Breach? Targets(int count, string path, CodecLimits limits) =>
         count > limits.TargetsMax ? new Breach(DecodeErrorCode.LimitExceeded, path, $"more than {limits.TargetsMax} agents") : null;
 
-    private static Breach? Text(string? text, string path, CodecLimits limits) =>
+    internal static Breach? Text(string? text, string path, CodecLimits limits) =>
         text?.Length > limits.StringCharsMax
             ? new Breach(DecodeErrorCode.LimitExceeded, path, $"more than {limits.StringCharsMax} characters")
             : null;
@@ -145,11 +148,11 @@ internal static class MessageRules
         return part < 0 || part > whole ? Invalid(partPath, "must be 0 or more, and not more than the whole") : null;
     }
 
-    private static Breach? NotNegative(int value, string path) => value < 0 ? Invalid(path, "must be 0 or more") : null;
+    internal static Breach? NotNegative(int value, string path) => value < 0 ? Invalid(path, "must be 0 or more") : null;
 
     /// <summary>0 to <paramref name="max"/>; refuses NaN and what overflowed to infinity.</summary>
     private static Breach? Range(double value, double max, string path) =>
         value >= 0 && value <= max ? null : Invalid(path, max == double.MaxValue ? "must be 0 or more" : $"must be 0 to {max}");
 
-    private static Breach Invalid(string path, string message) => new(DecodeErrorCode.InvalidValue, path, message);
+    internal static Breach Invalid(string path, string message) => new(DecodeErrorCode.InvalidValue, path, message);
 }

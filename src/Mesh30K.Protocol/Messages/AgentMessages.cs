@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Json;
 
@@ -23,6 +24,7 @@ public sealed record HeartbeatMessage : WireMessage
     public string? ContextHash { get; init; }
 
     /// <summary>Asks for the mesh's clock: answered by <see cref="ClockMessage"/> (ours).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Clock { get; init; }
 }
 
@@ -51,6 +53,7 @@ public sealed record CoordinationMessage : WireMessage
     public long? TtlMs { get; init; }
 
     /// <summary>An answer is wanted: <c>result</c> of the ack is brought back (ours).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Collect { get; init; }
 }
 

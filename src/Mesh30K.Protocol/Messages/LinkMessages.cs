@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Protocol.Messages;
@@ -93,6 +94,7 @@ public sealed record ByeMessage : WireMessage
     public required string Reason { get; init; }
 
     /// <summary>From an agent: it leaves the mesh, its place and its queue are given up. Otherwise it comes back.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool Leave { get; init; }
 }
 

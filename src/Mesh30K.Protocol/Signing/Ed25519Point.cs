@@ -8,7 +8,7 @@ namespace Mesh30K.Protocol.Signing;
 /// </summary>
 /// <remarks>
 /// OpenSSL does not look: it takes any 32 bytes, refuses every signature under bytes that are off the curve, and under a key of small order accepts signatures that nobody made. Public data only,
-/// so the time need not be constant; some 20 µs.
+/// so the time need not be constant; some 10 µs.
 /// </remarks>
 internal static class Ed25519Point
 {
@@ -41,24 +41,62 @@ internal static class Ed25519Point
         return IsSquare(product.Sign < 0 ? product + P : product) ? null : "the key is not a point of the curve";
     }
 
-    /// <summary>Jacobi's symbol (<paramref name="a"/> / p) by the binary algorithm, several times faster than Euler's power.</summary>
-    private static bool IsSquare(BigInteger a)
+    /// <summary>Jacobi's symbol (<paramref name="value"/> / p) by the binary algorithm, many times faster than Euler's power.</summary>
+    private static bool IsSquare(BigInteger value)
     {
-        BigInteger n = P;
+        Number a = Number.Of(value), n = Number.Of(P);
         bool positive = true;
         while (!a.IsZero)
         {
-            int zeros = (int)BigInteger.TrailingZeroCount(a);
-            a >>= zeros;
-            int eighth = (int)(n & 7);
-            if ((zeros & 1) == 1 && eighth is 3 or 5) positive = !positive;
-            if (a < n)
+            for (int zeros = a.TrailingZeros; zeros > 0; zeros = a.TrailingZeros)
+            {
+                a = a.ShiftRight(zeros);
+                if ((zeros & 1) == 1 && (n.A & 7) is 3 or 5) positive = !positive;
+            }
+            if (a.IsBelow(n))
             {
                 (a, n) = (n, a);
-                if ((int)(a & 3) == 3 && (int)(n & 3) == 3) positive = !positive;
+                if ((a.A & n.A & 3) == 3) positive = !positive;
             }
-            a -= n;
+            a = a.Minus(n);
         }
-        return n.IsOne && positive;
+        return n is { A: 1, B: 0, C: 0, D: 0 } && positive;
+    }
+
+    /// <summary>256 bits, lowest word first: as much arithmetic as the symbol needs.</summary>
+    private readonly record struct Number(ulong A, ulong B, ulong C, ulong D)
+    {
+        internal bool IsZero => (A | B | C | D) == 0;
+
+        /// <summary>Of the lowest word, 63 at most: a shift by a whole word is done in two steps.</summary>
+        internal int TrailingZeros => Math.Min(BitOperations.TrailingZeroCount(A), 63);
+
+        internal static Number Of(BigInteger value)
+        {
+            Span<ulong> words = stackalloc ulong[4];
+            words.Clear();
+            _ = value.TryWriteBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(words), out _, isUnsigned: true);
+            return new Number(words[0], words[1], words[2], words[3]);
+        }
+
+        internal bool IsBelow(in Number other)
+        {
+            if (D != other.D) return D < other.D;
+            if (C != other.C) return C < other.C;
+            return B != other.B ? B < other.B : A < other.A;
+        }
+
+        /// <summary>By 1 to 63 bits.</summary>
+        internal Number ShiftRight(int bits) =>
+            new((A >> bits) | (B << (64 - bits)), (B >> bits) | (C << (64 - bits)), (C >> bits) | (D << (64 - bits)), D >> bits);
+
+        internal Number Minus(in Number other)
+        {
+            UInt128 low = Join(A, B) - Join(other.A, other.B);
+            UInt128 high = Join(C, D) - Join(other.C, other.D) - (Join(A, B) < Join(other.A, other.B) ? UInt128.One : UInt128.Zero);
+            return new Number((ulong)low, (ulong)(low >> 64), (ulong)high, (ulong)(high >> 64));
+        }
+
+        private static UInt128 Join(ulong low, ulong high) => new(high, low);
     }
 }

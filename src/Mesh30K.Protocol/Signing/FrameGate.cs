@@ -32,6 +32,24 @@ public enum FrameRefusal : byte
     BadSignature,
 }
 
+/// <summary>The wire's words for refusals, as REFUSED carries them.</summary>
+public static class FrameRefusalWords
+{
+    /// <summary>The word, in snake_case.</summary>
+    public static string Word(this FrameRefusal refusal) => refusal switch
+    {
+        FrameRefusal.None => "none",
+        FrameRefusal.Malformed => "malformed",
+        FrameRefusal.WrongAddress => "wrong_address",
+        FrameRefusal.WrongEpoch => "wrong_epoch",
+        FrameRefusal.Expired => "expired",
+        FrameRefusal.UnknownKey => "unknown_key",
+        FrameRefusal.Replayed => "replayed",
+        FrameRefusal.BadSignature => "bad_signature",
+        _ => throw new ArgumentOutOfRangeException(nameof(refusal), refusal, "no such refusal"),
+    };
+}
+
 /// <summary>The result of opening a frame: refused, or its header and where its messages are.</summary>
 public readonly struct OpenedFrame
 {
