@@ -24,7 +24,6 @@ HEADER_BYTES_MAX = 64 * 1024
 MESSAGES_MAX = 256
 WINDOW = 64
 KNOWN_MAX = 10_000
-HOLD_S_MAX = 10
 HEADER_FIELDS = {"type": str, "from": str, "to": str, "epoch": int, "seq": int, "sent_at": str, "expires_at": str, "key": str, "path": list, "sig": str}
 
 
@@ -159,7 +158,7 @@ class Agent:
         return header, messages
 
     def write_frame(self, request, answers):
-        """An answer has the epoch and the seq of its request, so nothing has to be remembered to count."""
+        """An answer has the epoch and the seq of its request. It goes when it is ready: over a webhook nothing is held until T."""
         lines = [json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode() for answer in answers]
         at = now()
         header = {"type": "FRAME", "from": self.id, "to": self.mesh, "epoch": request["epoch"], "seq": request["seq"], "sent_at": to_text(at), "expires_at": to_text(at + timedelta(seconds=30)), "key": self.key}
@@ -178,7 +177,7 @@ class Agent:
                     self.trust(message["public_key"])
             except (ValueError, KeyError, TypeError) as broken:
                 raise Refused("malformed", f"not a message: {type(broken).__name__}") from None
-        if not answers:
+        if not answers:  # CLOCK asks whether somebody is there
             answers = [{"type": "HEARTBEAT", "agent_id": self.id, "timestamp": to_text(now()), "queue_depth": 0}]
         return self.write_frame(header, answers)
 
@@ -196,9 +195,6 @@ class Agent:
             answer["result"] = json.dumps(count(json.loads(payload)))
         answer["actual_arrival_time"] = to_text(now())
         answer["processing_time_ms"] = round((time.perf_counter() - started) * 1000, 3)
-        early = (to_time(message["target_arrival_time"]) - now()).total_seconds()
-        if answer["trinary_state"] == 1 and early > 0:
-            time.sleep(min(early, HOLD_S_MAX))
         with self.lock:
             self.answers[message["message_id"]] = answer
             while len(self.answers) > KNOWN_MAX:

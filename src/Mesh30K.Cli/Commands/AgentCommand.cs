@@ -13,7 +13,7 @@ public sealed class AgentCommand : VerbCommand
     public AgentCommand()
         : base("agent", "Enrol real agents and people, revoke them, rotate keys")
     {
-        foreach (VerbCommand verb in (VerbCommand[])[new AgentEnrolCommand(), new AgentListCommand(), new AgentRevokeCommand(), new AgentRotateMeshKeyCommand()]) Add(verb);
+        foreach (VerbCommand verb in (VerbCommand[])[new AgentEnrolCommand(), new AgentListCommand(), new AgentRevokeCommand(), new AgentRotateMeshKeyCommand(), new AgentRunCommand()]) Add(verb);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -116,7 +116,7 @@ public sealed class AgentEnrolCommand : NodeVerb
         string who = t.AgentId is null ? "an agent that names itself" : $"agent {t.AgentId}";
         string often = t.Uses == 1 ? "works once" : $"works {t.Uses} times";
         string name = t.AgentId ?? "NAME";
-        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, where the agent lives, with the token in the variable MESH_TOKEN:\n  mesh agent run {name} --node {node.GetLeftPart(UriPartial.Authority)}";
+        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, where the agent lives, with the token in the variable MESH_TOKEN:\n  mesh agent run --node {node.GetLeftPart(UriPartial.Authority)} --identity {name} --id {name} -- COMMAND";
     }
 
     private static void WriteTexts(Utf8JsonWriter json, string[] capabilities)
