@@ -19,6 +19,8 @@ public sealed class BenchCommand : VerbCommand
         Add(new PredictorBenchCommand());
         Add(new LayersBenchCommand());
         Add(new LayersWorkerCommand());
+        Add(new AgentsBenchCommand());
+        Add(new AgentsWorkerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["mesh bench cascade --json", "mesh bench scale --agents-max 300000"];

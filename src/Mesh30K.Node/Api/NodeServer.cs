@@ -5,6 +5,7 @@ using Mesh30K.Node.Api.Identity;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Links;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
@@ -21,6 +22,9 @@ public sealed record NodeServerOptions
     /// <summary>What an operation is where a request says nothing.</summary>
     public OperationSpec Defaults { get; init; } = new();
 
+    /// <summary>The bounds of the WebSocket link.</summary>
+    public AgentLinkOptions Links { get; init; } = new();
+
     /// <summary>Maps further endpoints beside the mesh's own.</summary>
     public Action<IEndpointRouteBuilder> Map { get; init; } = _ => { };
 }
@@ -31,15 +35,19 @@ public sealed record NodeServerOptions
 /// </summary>
 public sealed class NodeServer : IAsyncDisposable
 {
+    /// <summary>How long agents have to close their side at the node's end.</summary>
+    private static readonly TimeSpan ByeWithin = TimeSpan.FromSeconds(3);
+
     private readonly ApiHost _host;
     private readonly ChannelHosts _channels;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, ChannelHosts channels, string stateFile)
     {
         _host = host;
         Api = api;
         Identity = identity;
+        Links = links;
         _channels = channels;
         _stateFile = stateFile;
     }
@@ -48,6 +56,9 @@ public sealed class NodeServer : IAsyncDisposable
 
     /// <summary>Who may join, and the mesh's own key.</summary>
     public NodeIdentity Identity { get; }
+
+    /// <summary>The agents on WebSockets.</summary>
+    public AgentLinks Links { get; }
 
     /// <summary>Where it listens, with the actual port.</summary>
     public Uri BaseAddress => _host.BaseAddress;
@@ -68,6 +79,7 @@ public sealed class NodeServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
         NodeIdentity identity = NodeIdentity.Open(options.DataDirectory, mesh.Clock);
+        AgentLinks links = new(new AgentLinkNeeds(identity.Directory, identity.Mesh, mesh, mesh, mesh.Clock), mesh.Options.Settings.Shape.ClustersPerSector, options.Links);
         MeshApi api = new(mesh, options.Defaults);
         ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
@@ -79,39 +91,44 @@ public sealed class NodeServer : IAsyncDisposable
                     Address = options.Listen.Address,
                     Port = options.Listen.Port,
                     Key = key,
+                    ConnectionsMax = links.ConnectionsMax + ProcessLimits.HttpConnections,
+                    ConfigurePipeline = AgentLinkEndpoints.Use,
                     Readiness =
                     [
                         new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
-                        new ReadinessCheck("identity", () => identity.NotReadyBecause),
+                        new ReadinessCheck("identity", () => identity.NotReadyBecause), new ReadinessCheck("links", () => links.NotReadyBecause),
                     ],
                     Map = routes =>
                     {
                         api.Map(routes);
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
                         new IdentityEndpoints(identity).Map(routes);
+                        AgentLinkEndpoints.Map(routes, links);
                         options.Map(routes);
                     },
                 },
                 cancel).ConfigureAwait(false);
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
-            return new NodeServer(host, api, identity, channels, stateFile);
+            return new NodeServer(host, api, identity, links, channels, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
+            await links.DisposeAsync().ConfigureAwait(false);
             await identity.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
 
-    /// <summary>Refuses new operations, lets those in progress end as long as <paramref name="drain"/> says, then stops serving within 2 s.</summary>
+    /// <summary>Refuses new operations, lets those in progress end as long as <paramref name="drain"/> says, says BYE to the agents, then stops serving within 2 s.</summary>
     /// <returns>How many operations had not ended.</returns>
     public async Task<int> StopAsync(TimeSpan drain)
     {
         int unfinished = await Api.DrainAsync(drain).ConfigureAwait(false);
+        await Links.StopAsync(ByeWithin).ConfigureAwait(false);
         using CancellationTokenSource most = new(TimeSpan.FromSeconds(2));
         await _host.StopAsync(most.Token).ConfigureAwait(false);
         return unfinished;
@@ -120,7 +137,9 @@ public sealed class NodeServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NodeStateFile.RemoveIfOwn(_stateFile);
+        await Links.StopAsync(TimeSpan.Zero).ConfigureAwait(false);
         await _host.DisposeAsync().ConfigureAwait(false);
+        await Links.DisposeAsync().ConfigureAwait(false);
         await _channels.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
         await Identity.DisposeAsync().ConfigureAwait(false);

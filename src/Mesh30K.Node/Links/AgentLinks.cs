@@ -32,7 +32,6 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
     private const int MessageBytesMax = FrameLimits.BytesMax - 4_096;
 
     private static readonly TimeSpan ForgetEvery = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan LookAtKeysEvery = TimeSpan.FromMinutes(1);
 
     private readonly ConcurrentDictionary<AgentId, LinkedAgent> _agents = new();
     private readonly ConcurrentDictionary<AgentSession, byte> _sessions = new();
@@ -306,27 +305,15 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
 
     private async Task SweepAsync()
     {
-        Instant forgetAt = Clock.Now + ForgetEvery, keysAt = Clock.Now + LookAtKeysEvery;
+        Instant forgetAt = Clock.Now + ForgetEvery;
         while (await _sweepTimer.WaitForNextTickAsync().ConfigureAwait(false))
         {
             Instant now = Clock.Now;
             foreach (KeyValuePair<AgentSession, byte> session in _sessions) session.Key.Sweep(now);
-            if (now >= forgetAt)
-            {
-                forgetAt = now + ForgetEvery;
-                foreach (KeyValuePair<AgentId, LinkedAgent> agent in _agents)
-                    lock (agent.Value.Gate) agent.Value.Outbox.DropExpired(now);
-            }
-            if (now < keysAt) continue;
-            keysAt = now + LookAtKeysEvery;
-            try
-            {
-                Identity.Advance(now);
-            }
-            catch (MeshKeyException unwritable)
-            {
-                Log.Write("mesh_key", "none", unwritable.Message, now); // the key in use still signs; tried again at the next look
-            }
+            if (now < forgetAt) continue;
+            forgetAt = now + ForgetEvery;
+            foreach (KeyValuePair<AgentId, LinkedAgent> agent in _agents)
+                lock (agent.Value.Gate) agent.Value.Outbox.DropExpired(now);
         }
     }
 }
