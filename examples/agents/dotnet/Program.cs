@@ -3,9 +3,9 @@ using System.Text.Json;
 using Mesh30K.Agent;
 using Mesh30K.Protocol.Identity;
 
-if (args is not [string node, string identity, ..])
+if (args is not [string identity, ..])
 {
-    Console.Error.WriteLine("WordAgent NODE IDENTITY_FOLDER [ID]   the token of `mesh agent enrol` in MESH_TOKEN, the first time");
+    Console.Error.WriteLine("WordAgent IDENTITY_FOLDER [ID]   the node in MESH_NODE; the first time the id, and in MESH_TOKEN the token of `mesh agent enrol`");
     return 2;
 }
 
@@ -18,9 +18,9 @@ Console.CancelKeyPress += (_, pressed) =>
 
 MeshAgent agent = new(new MeshAgentOptions
 {
-    Node = new Uri(node),
+    Node = new Uri(Environment.GetEnvironmentVariable("MESH_NODE") ?? "http://127.0.0.1:7300"),
     IdentityFolder = identity,
-    Id = args.Length > 2 ? new AgentId(args[2]) : null,
+    Id = args.Length > 1 ? new AgentId(args[1]) : null,
     Token = Environment.GetEnvironmentVariable("MESH_TOKEN"),
     Log = Console.WriteLine,
 });

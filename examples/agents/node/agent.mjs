@@ -15,7 +15,7 @@ const FOR_GOOD = ['revoked', 'unknown_agent', 'unknown_key'];
 const BACKOFF_MS_MAX = 30_000;
 
 const { values: options } = parseArgs({ options: {
-  node: { type: 'string', default: 'http://127.0.0.1:7300' },
+  node: { type: 'string', default: process.env.MESH_NODE ?? 'http://127.0.0.1:7300' },
   identity: { type: 'string' },
   id: { type: 'string' },
   root: { type: 'string', default: '.' },
@@ -139,6 +139,7 @@ function finish(job, state, fields, processing, waited, readyAt = meshNow()) {
     processing_time_ms: processing, queue_wait_ms: waited, ...fields,
   };
   deliveries.set(job.message.message_id, ack);
+  console.log(`${job.message.message_id} is ${state === 1 ? 'READY' : 'CONFLICT'}`);
   send(ack);
 }
 

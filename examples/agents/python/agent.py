@@ -299,7 +299,7 @@ def handler_of(agent):
 
 def main():
     options = argparse.ArgumentParser(description="A webhook agent that counts words.")
-    options.add_argument("--node", default="http://127.0.0.1:7300", help="where to enrol, the first time")
+    options.add_argument("--node", default=os.environ.get("MESH_NODE", "http://127.0.0.1:7300"), help="where to enrol, the first time")
     options.add_argument("--identity", required=True, help="the folder of its key and id; made when it enrols")
     options.add_argument("--id", help="the agent's id, the first time")
     options.add_argument("--listen", default="127.0.0.1:7401", help="where the mesh posts to")

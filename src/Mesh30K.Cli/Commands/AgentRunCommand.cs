@@ -9,9 +9,11 @@ namespace Mesh30K.Cli.Commands;
 public sealed class AgentRunCommand : VerbCommand
 {
     private const string TokenVariable = "MESH_TOKEN";
+    private const string NodeVariable = "MESH_NODE";
+    private const string UsualNode = "http://127.0.0.1:7300";
     private const string FromStdin = "-";
 
-    private readonly Option<string> _node = new("--node") { Description = "The node's address", HelpName = "url", DefaultValueFactory = _ => "http://127.0.0.1:7300" };
+    private readonly Option<string?> _node = new("--node") { Description = $"The node's address (default: {NodeVariable}, else {UsualNode})", HelpName = "url" };
     private readonly Option<string> _identity = new("--identity") { Description = "The folder of the agent's key and id; made when it enrols", HelpName = "dir", Required = true };
     private readonly Option<string?> _token = new("--token") { Description = $"The token of mesh agent enrol, for the first time; - reads it from stdin (default: {TokenVariable})", HelpName = "token" };
     private readonly Option<string?> _id = new("--id") { Description = "The agent's id, for the first time", HelpName = "id" };
@@ -34,7 +36,7 @@ public sealed class AgentRunCommand : VerbCommand
 
     public override IReadOnlyList<string> Examples { get; } =
     [
-        "mesh agent run --identity .agent --id counter --token - -- wc -w", "mesh agent run --identity .agent -- ./worker.sh", "mesh agent run --node http://127.0.0.1:7300 --identity .agent --concurrency 4 -- python3 work.py",
+        "mesh agent enrol counter --class local --bare | mesh agent run --identity .agent --id counter --token - -- wc -w", "mesh agent run --identity .agent -- ./worker.sh", "mesh agent run --node http://127.0.0.1:7300 --identity .agent --concurrency 4 -- python3 work.py",
     ];
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
@@ -65,7 +67,7 @@ public sealed class AgentRunCommand : VerbCommand
 
     private async Task<MeshAgentOptions> OptionsAsync(VerbRun run)
     {
-        string node = run.Parse.GetRequiredValue(_node);
+        string node = run.Parse.GetValue(_node) ?? run.Context.Environment(NodeVariable) ?? UsualNode;
         if (!Uri.TryCreate(node.Contains("://", StringComparison.Ordinal) ? node : "http://" + node, UriKind.Absolute, out Uri? address))
             throw new CliException(new CliError(ExitCode.Usage, "bad_value", "--node must be an address such as http://127.0.0.1:7300"));
         return new MeshAgentOptions
@@ -87,7 +89,7 @@ public sealed class AgentRunCommand : VerbCommand
         using StreamReader reader = new(run.Context.OpenIn());
         return await reader.ReadLineAsync(run.Stop).ConfigureAwait(false) is { Length: > 0 } line
             ? line
-            : throw new CliException(new CliError(ExitCode.Usage, "no_token", "stdin held no token", "Give it as: mesh agent enrol NAME --quiet | mesh agent run --token - …"));
+            : throw new CliException(new CliError(ExitCode.Usage, "no_token", "stdin held no token", "Give it as: mesh agent enrol NAME --class local --bare | mesh agent run --token - …"));
     }
 
     private static string? HintOf(string code) => code switch
