@@ -31,12 +31,12 @@ internal sealed class RunningNode : IAsyncDisposable
 
     public string KeyFile => Started.GetProperty("key_file").GetString()!;
 
-    public static async Task<RunningNode> StartAsync()
+    public static async Task<RunningNode> StartAsync(params string[] more)
     {
         RunningNode node = new();
         node.Folder.Write("fleet.yaml", Fleet);
         CliContext context = new() { Out = node._output, Error = node._error, Environment = _ => null, WorkingDirectory = node.Folder.FullName };
-        node._running = MeshCommandLine.Create(context).RunAsync(["up", "--fleet", "fleet.yaml", "--listen", "127.0.0.1:0", "--json"], node._stop.Token);
+        node._running = MeshCommandLine.Create(context).RunAsync(["up", "--fleet", "fleet.yaml", "--listen", "127.0.0.1:0", "--json", .. more], node._stop.Token);
         string line = await node._output.FirstLine.WaitAsync(Generous, TestContext.Current.CancellationToken);
         node.Started = JsonSerializer.Deserialize<JsonElement>(line);
         Assert.True(node.Started.TryGetProperty("address", out _), line);

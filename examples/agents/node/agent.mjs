@@ -113,6 +113,7 @@ async function run(job) {
   const { message } = job;
   const stop = new AbortController();
   running.set(message.message_id, stop);
+  console.log(`${message.message_id} is begun`);
   const started = monotonic();
   let state = 1;
   let fields;
