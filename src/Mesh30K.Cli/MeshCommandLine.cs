@@ -55,6 +55,7 @@ public sealed class MeshCommandLine
         new AskCommand(),
         new AgentsCommand(),
         new AgentCommand(),
+        new InboxCommand(),
         new SectorsCommand(),
         new SectorCommand(),
         new OperationsCommand(),
@@ -155,7 +156,7 @@ public sealed class MeshCommandLine
     }
 
     private static IEnumerable<VerbCommand> VerbsBelow(Command parent) =>
-        parent.Subcommands.SelectMany(child => child is VerbCommand { Subcommands.Count: 0 } verb ? [verb] : VerbsBelow(child));
+        parent.Subcommands.SelectMany(child => child is VerbCommand { RunsItself: true } verb ? VerbsBelow(child).Prepend(verb) : VerbsBelow(child));
 
     private sealed record HelpResult(string Help);
 

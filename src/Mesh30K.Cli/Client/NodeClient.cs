@@ -112,6 +112,20 @@ internal sealed class NodeClient : IDisposable
 /// <summary>Text that others wrote, made harmless for a terminal.</summary>
 internal static class Plain
 {
+    /// <summary>One line in which control characters, and those that change how others are shown, stand as their code: <c>\u001b</c>. Nothing is left out but what is behind a number of characters.</summary>
+    public static string Escaped(string text, int charsMax)
+    {
+        StringBuilder line = new(Math.Min(text.Length, charsMax) + 8);
+        foreach (char c in text)
+        {
+            if (line.Length >= charsMax) return line.Append('…').ToString();
+            bool isShown = !char.IsControl(c) && char.GetUnicodeCategory(c) is not (System.Globalization.UnicodeCategory.Format or System.Globalization.UnicodeCategory.LineSeparator or System.Globalization.UnicodeCategory.ParagraphSeparator);
+            if (isShown) line.Append(c);
+            else line.Append(System.Globalization.CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+        }
+        return line.ToString();
+    }
+
     /// <summary>One line without control characters, cut at a number of characters.</summary>
     public static string Line(string text, int charsMax = 2_000)
     {

@@ -21,18 +21,17 @@ public sealed class UpCommand : VerbCommand
 
     private static readonly TimeSpan DrainWithin = TimeSpan.FromSeconds(5);
 
-    private readonly Option<string> _fleet = new("--fleet")
+    private readonly Option<string?> _fleet = new("--fleet")
     {
-        Description = "A fleet file, or demo for 30,000 simulated agents",
+        Description = "A fleet file, or demo for 30,000 simulated agents (default: none, and room for 30,000 that join)",
         HelpName = "file",
-        DefaultValueFactory = _ => Demo,
     };
 
     private readonly Option<string?> _listen = new("--listen") { Description = "Where to listen; port 0 takes a free one (default: the fleet file's, else 127.0.0.1:7300)", HelpName = "address" };
     private readonly Option<string?> _dataDirectory = new("--data-dir") { Description = "Where the operator key and node.json are (default: the fleet file's, else .mesh)", HelpName = "dir" };
 
     public UpCommand()
-        : base("up", "Run a node with a simulated fleet until Ctrl-C")
+        : base("up", "Run a node that agents join, until Ctrl-C")
     {
         Add(_fleet);
         Add(_listen);
@@ -43,12 +42,16 @@ public sealed class UpCommand : VerbCommand
     public override TimeSpan? StopGrace => DrainWithin + TimeSpan.FromSeconds(10);
 
     public override IReadOnlyList<string> Examples { get; } =
-        ["mesh up", "mesh up --fleet examples/fleet.yaml", "mesh up --listen 127.0.0.1:0 --data-dir .mesh --json"];
+        ["mesh up", "mesh up --fleet demo", "mesh up --fleet examples/fleet.yaml", "mesh up --listen 127.0.0.1:0 --data-dir .mesh --json"];
 
     public override async Task<ExitCode> RunAsync(VerbRun run)
     {
-        string named = run.Parse.GetRequiredValue(_fleet);
-        FleetFile file = FleetFile.LoadOrDefault(named == Demo ? null : run.PathOf(named), run.Context.WorkingDirectory);
+        FleetFile file = run.Parse.GetValue(_fleet) switch
+        {
+            null => FleetFile.EmptyFor(run.Context.WorkingDirectory),
+            Demo => FleetFile.DefaultFor(run.Context.WorkingDirectory),
+            var named => FleetFile.Load(run.PathOf(named)).OrThrow(),
+        };
         IPEndPoint at = run.Parse.GetValue(_listen) is { } given ? EndPointOf(given) : file.Node.Listen;
         string data = run.Parse.GetValue(_dataDirectory) is { } folder ? run.PathOf(folder) : file.Node.DataDirectory;
         await RefuseSecondAsync(data, run.Stop).ConfigureAwait(false);
@@ -61,7 +64,7 @@ public sealed class UpCommand : VerbCommand
             await using (server.ConfigureAwait(false))
             {
                 UpResult result = new(
-                    server.BaseAddress.ToString(), file.Fleet.Agents, settings.Shape.Sectors, settings.Shape.Clusters, Environment.ProcessId, data, NodeServer.KeyFile(data));
+                    server.BaseAddress.ToString(), file.Fleet.Agents, settings.Shape.Capacity - file.Fleet.Agents, settings.Shape.Sectors, settings.Shape.Clusters, Environment.ProcessId, data, NodeServer.KeyFile(data));
                 run.Output.Result(result, console => Render(console, result));
                 TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
                 using (run.Stop.Register(asked.SetResult)) await asked.Task.ConfigureAwait(false);
@@ -131,14 +134,16 @@ public sealed class UpCommand : VerbCommand
 
     private static void Render(IAnsiConsole console, UpResult result)
     {
-        console.MarkupLineInterpolated($"[green]The mesh is up[/] at [bold]{result.Address}[/]: {result.Agents:N0} simulated agents in {result.Sectors:N0} sectors, {result.Clusters:N0} clusters.");
+        string agents = result.Agents == 0 ? "no agents yet" : $"{result.Agents:N0} simulated agents";
+        console.MarkupLineInterpolated($"[green]The mesh is up[/] at [bold]{result.Address}[/]: {agents}, room for {result.Room:N0} that join, in {result.Sectors:N0} sectors of {result.Clusters / result.Sectors:N0} clusters.");
         console.MarkupLineInterpolated($"Operator key: {result.KeyFile}");
         console.WriteLine("In another terminal, from this folder:");
         console.WriteLine("  mesh status");
+        if (result.Agents == 0) console.WriteLine("  mesh agent enrol my-agent");
         console.WriteLine("  mesh cascade --verb sync");
         console.WriteLine("  mesh ask \"What is your context hash?\" --sample 10");
         console.WriteLine("Ctrl-C stops it.");
     }
 
-    private sealed record UpResult(string Address, int Agents, int Sectors, int Clusters, int Pid, string DataDirectory, string KeyFile);
+    private sealed record UpResult(string Address, int Agents, long Room, int Sectors, int Clusters, int Pid, string DataDirectory, string KeyFile);
 }

@@ -6,7 +6,7 @@ namespace Mesh30K.Cli.Commands;
 
 /// <summary>
 /// One verb of <c>mesh</c>: its options and arguments, its examples, and what it does. A new verb is one class of this kind and one line in
-/// <see cref="MeshCommandLine.Verbs"/>. A verb with its own sub-verbs adds them as subcommands and need not be run itself.
+/// <see cref="MeshCommandLine.Verbs"/>. A verb with its own sub-verbs adds them as subcommands and need not be run itself (<see cref="RunsItself"/>).
 /// </summary>
 /// <param name="name">What the user types.</param>
 /// <param name="summary">One line for the list of verbs.</param>
@@ -14,6 +14,9 @@ public abstract class VerbCommand(string name, string summary) : Command(name, s
 {
     /// <summary>Complete command lines that work, for the help; at least one.</summary>
     public abstract IReadOnlyList<string> Examples { get; }
+
+    /// <summary>Whether it does something by itself beside its sub-verbs.</summary>
+    public virtual bool RunsItself => Subcommands.Count == 0;
 
     /// <summary>How long this verb may take to stop; null for <see cref="CliContext.StopGrace"/>.</summary>
     public virtual TimeSpan? StopGrace => null;

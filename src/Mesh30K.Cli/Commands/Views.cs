@@ -71,7 +71,7 @@ internal static class Views
     {
         Table table = Table("sector", "healthy", "active", "mean impedance ms", "slowest cluster");
         foreach (SectorView s in sectors)
-            Add(table, $"{s.Index}", s.Healthy ? "yes" : "no", $"{s.AgentsActive}/{s.AgentsTotal}", $"{s.MeanImpedanceMs:0.#}", s.SickestCluster ?? "");
+            Add(table, $"{s.Index}", s.AgentsTotal == 0 ? "empty" : s.Healthy ? "yes" : "no", $"{s.AgentsActive}/{s.AgentsTotal}", $"{s.MeanImpedanceMs:0.#}", s.SickestCluster ?? "");
         return table;
     }
 

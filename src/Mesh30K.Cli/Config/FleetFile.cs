@@ -3,6 +3,7 @@ using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
 using Mesh30K.Coordination.Topology;
+using Mesh30K.Node.Links;
 using Mesh30K.Simulation.Fleet;
 
 namespace Mesh30K.Cli.Config;
@@ -17,10 +18,10 @@ public sealed record FleetFile
     /// <summary>Where the file came from, for errors found later: a trace is read by <see cref="LoadFleet"/> only.</summary>
     public required string SourcePath { get; init; }
 
-    /// <summary>Room for at least the fleet's agents. Default: <see cref="MeshShape.For"/> them.</summary>
+    /// <summary>Room for at least the fleet's agents; what they leave free is for agents that join. Default: <see cref="MeshShape.For"/> the fleet, and the reference shape for none.</summary>
     public required MeshShape Mesh { get; init; }
 
-    /// <summary>The simulated fleet, without its traces: <see cref="LoadFleet"/> adds them.</summary>
+    /// <summary>The simulated fleet, which may have no agents, without its traces: <see cref="LoadFleet"/> adds them.</summary>
     public required FleetOptions Fleet { get; init; }
 
     /// <summary>Folder of recorded round trips (<see cref="NetworkTrace.Load"/>); null for the profile's network.</summary>
@@ -43,6 +44,9 @@ public sealed record FleetFile
 
     /// <summary>What an empty file in <paramref name="folder"/> would say: the reference fleet of M 2.2.</summary>
     public static FleetFile DefaultFor(string folder) => Parse("", Path.Combine(folder, "fleet.yaml")).OrThrow();
+
+    /// <summary>No simulated agents, and the reference shape for those that join.</summary>
+    public static FleetFile EmptyFor(string folder) => Parse("fleet: {agents: 0}", Path.Combine(folder, "fleet.yaml")).OrThrow();
 
     /// <summary>The file at <paramref name="path"/>, or the reference fleet in <paramref name="folder"/> when no file was named.</summary>
     public static FleetFile LoadOrDefault(string? path, string folder) => path is null ? DefaultFor(folder) : Load(path).OrThrow();
@@ -117,6 +121,9 @@ public sealed record ServiceTraceSource(string File, string Column, string? Grou
 /// <param name="DataDirectory">Where the journal and the keys live. Default <c>.mesh</c>.</param>
 public sealed record NodeSettings(IPEndPoint Listen, int? Loops, string DataDirectory)
 {
+    /// <summary>Agents on WebSockets at once, 1 to 100,000. Default 12,000; the limit of open files may leave fewer.</summary>
+    public int AgentsMax { get; init; } = new AgentLinkOptions().AgentsMax;
+
     /// <summary>The key with which the command on this machine speaks to its node.</summary>
     public string OperatorKeyFile => Path.Combine(DataDirectory, "operator.key");
 }

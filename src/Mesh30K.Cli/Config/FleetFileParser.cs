@@ -32,6 +32,7 @@ internal static class FleetFileParser
     private const int NameCharsMax = 64;
     private const double RateMax = 1e12;
     private const int DefaultPort = 7300;
+    private const int LinkedAgentsMax = 100_000;
 
     private static readonly (string Name, PlannerKind Kind)[] Planners =
         [("learned", PlannerKind.Learned), ("spec", PlannerKind.Spec), ("fire-now", PlannerKind.FireNow)];
@@ -105,7 +106,7 @@ internal static class FleetFileParser
         return new FleetFile
         {
             SourcePath = path,
-            Mesh = given ?? MeshShape.For(options.Agents),
+            Mesh = given ?? (options.Agents == 0 ? MeshShape.Reference : MeshShape.For(options.Agents)),
             Fleet = options,
             NetworkTraceFolder = ReadPath(fleet, "network_trace", folder, Directory.Exists, "folder"),
             ServiceTraceSource = ReadServiceTrace(fleet, folder),
@@ -191,10 +192,10 @@ internal static class FleetFileParser
         {
             Dictionary<ImpedanceClass, double> counts = ReadAgentsByClass(map);
             long total = (long)counts.Values.Sum();
-            if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent.");
+            if (total == 0) throw map.Wrong(map.NodeOf("agents"), "fleet.agents has no agents", "Give at least one class at least 1 agent, or for a mesh without simulated agents write agents: 0.");
             return total <= room ? options with { Agents = (int)total, ClassShares = counts } : throw TooMany(map, total, shape);
         }
-        int agents = (int)map.Whole("agents", 1, AgentsMax, shape is null ? options.Agents : room);
+        int agents = (int)map.Whole("agents", 0, AgentsMax, shape is null ? options.Agents : room);
         return agents <= room ? options with { Agents = agents } : throw TooMany(map, agents, shape);
     }
 
@@ -292,7 +293,7 @@ internal static class FleetFileParser
 
     private static NodeSettings ReadNode(YamlMap top, string folder)
     {
-        YamlMap map = top.Map("node", "listen", "loops", "data_dir");
+        YamlMap map = top.Map("node", "listen", "loops", "data_dir", "agents_max");
         IPEndPoint listen = new(IPAddress.Loopback, DefaultPort);
         if (map.Text("listen") is { } text)
         {
@@ -305,7 +306,8 @@ internal static class FleetFileParser
         int? loops = map.Has("loops") ? (int)map.Whole("loops", 1, 64, 1) : null;
         string data = map.Text("data_dir") ?? ".mesh";
         if (data.Contains('\0', StringComparison.Ordinal)) throw map.Wrong(map.NodeOf("data_dir"), "node.data_dir is not a path", "Name a folder.");
-        return new NodeSettings(listen, loops, Path.GetFullPath(data, folder));
+        NodeSettings node = new(listen, loops, Path.GetFullPath(data, folder));
+        return node with { AgentsMax = (int)map.Whole("agents_max", 1, LinkedAgentsMax, node.AgentsMax) };
     }
 
     private static GroupBudget[] ReadBudgets(YamlMap top, string path)

@@ -72,6 +72,7 @@ internal sealed class SimulatedLink : IAgentLink, IArrivalOracle, IAsyncDisposab
 
     public float QuantileMs(int agentIndex, Instant sendAt, float payloadWeight, float level)
     {
+        if (agentIndex >= _blueprint.Agents) return float.NaN;
         lock (_locks[_host.Mesh.Places[agentIndex].Cluster.Sector])
         {
             return _map.QuantileMs(agentIndex, sendAt, payloadWeight, level);

@@ -4,7 +4,7 @@ using Mesh30K.Simulation.Fleet;
 
 namespace Mesh30K.Cli.Fleet;
 
-/// <summary>A node with a simulated fleet in this process: the embedded default. Made started; disposed, everything has ended.</summary>
+/// <summary>A node with a simulated fleet in this process, beside which agents may join if there is room. Made started; disposed, everything has ended.</summary>
 internal sealed class SimulatedMesh : IAsyncDisposable
 {
     private readonly SimulatedLink _link;
@@ -21,7 +21,7 @@ internal sealed class SimulatedMesh : IAsyncDisposable
     public static SimulatedMesh Start(FleetBlueprint fleet, MeshSettings settings, int? loops = null)
     {
         LateOracle oracle = new();
-        MeshHostOptions options = new() { Settings = settings, Oracle = oracle };
+        MeshHostOptions options = new() { Settings = settings, Oracle = fleet.Agents > 0 ? oracle : null };
         if (loops is { } given) options = options with { Loops = given };
         MeshHost host = new(options, fleet.Agents, i => new AgentDescription(fleet.IdOf(i), fleet.ClassOf(i), fleet.CapabilitiesOf(i)));
         SimulatedLink agents = new(host, fleet);

@@ -38,7 +38,7 @@ public interface IArrivalPlanner
 /// <summary>The true law of an agent's delay, which only a simulation knows.</summary>
 public interface IArrivalOracle
 {
-    /// <summary>The quantile in ms of READY − send for a send to this agent at <paramref name="sendAt"/>, given all that is known then.</summary>
+    /// <summary>The quantile in ms of READY − send for a send to this agent at <paramref name="sendAt"/>, given all that is known then; NaN for an agent that is not simulated.</summary>
     float QuantileMs(int agentIndex, Instant sendAt, float payloadWeight, float level);
 }
 
@@ -86,14 +86,17 @@ public sealed class FireNowPlanner : IArrivalPlanner
         new(agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs).Median, 0);
 }
 
-/// <summary>Leads from the true law, under the same budget of misses.</summary>
+/// <summary>Leads from the true law, under the same budget of misses; the learned ones for agents that joined beside the simulated fleet, whose law nobody knows.</summary>
 public sealed class OraclePlanner(IArrivalOracle oracle) : IArrivalPlanner
 {
+    private readonly LearnedPlanner _learned = new();
+
     public PlannerKind Kind => PlannerKind.Oracle;
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget)
     {
         float median = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.5f);
+        if (float.IsNaN(median)) return _learned.Estimate(agent, now, payloadWeight, budget);
         float lead95 = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.95f);
         float miss = budget.MissOf(MissBudget.TailScaleMs(median, lead95));
         return new(median, oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 1 - miss));

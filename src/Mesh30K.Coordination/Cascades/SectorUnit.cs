@@ -29,6 +29,7 @@ public sealed class SectorUnit
     private readonly SectorCoordinator _coordinator;
     private readonly SectorScratch _scratch;
     private readonly ClassPool[] _pools;
+    private readonly SortedSet<int> _changedClusters = [];
     private SortedDictionary<string, int[]>? _capabilities;
     private bool _summaryDue = true;
     private bool _ordersSinceSummary;
@@ -118,6 +119,7 @@ public sealed class SectorUnit
         AgentRecord? agent = lead.Agents[change.Place.Slot];
         Invariant.Check(change.Kind == MemberChangeKind.Join ? agent is null : agent?.AgentIndex == change.AgentIndex);
         _capabilities = null;
+        _changedClusters.Add(change.Place.Cluster.Cluster);
         switch (change.Kind)
         {
             case MemberChangeKind.Join:
@@ -138,12 +140,14 @@ public sealed class SectorUnit
         return snapshot;
     }
 
-    /// <summary>Tells the orchestrator at once how many agents there are and how late they are.</summary>
+    /// <summary>Tells the orchestrator at once how many agents there are and how late they are, and publishes the summaries of the clusters that changed.</summary>
     public void Announce(Instant now, Effects effects)
     {
         _summaryDue = false;
         _summarizedAt = now;
         effects.Signals.Add(new Signal(RoleAddress.Orchestrator, Summarise()));
+        foreach (int cluster in _changedClusters) effects.Summaries.Add(AgentSnapshot.Summarize(_leads[cluster], now));
+        _changedClusters.Clear();
     }
 
     /// <summary>Delivers a timer.</summary>

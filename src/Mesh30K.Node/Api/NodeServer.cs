@@ -2,10 +2,12 @@ using System.Net;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api.Channels;
 using Mesh30K.Node.Api.Identity;
+using Mesh30K.Node.Api.People;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Links;
+using Mesh30K.Node.Links.People;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
@@ -39,12 +41,14 @@ public sealed class NodeServer : IAsyncDisposable
     private static readonly TimeSpan ByeWithin = TimeSpan.FromSeconds(3);
 
     private readonly ApiHost _host;
+    private readonly PeopleLink _people;
     private readonly ChannelHosts _channels;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, PeopleLink people, ChannelHosts channels, string stateFile)
     {
         _host = host;
+        _people = people;
         Api = api;
         Identity = identity;
         Links = links;
@@ -81,6 +85,7 @@ public sealed class NodeServer : IAsyncDisposable
         NodeIdentity identity = NodeIdentity.Open(options.DataDirectory, mesh.Clock);
         AgentLinks links = new(new AgentLinkNeeds(identity.Directory, identity.Mesh, mesh, mesh, mesh.Clock), mesh.Options.Settings.Shape.ClustersPerSector, options.Links);
         MeshApi api = new(mesh, options.Defaults);
+        PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
         ChannelHosts channels = new(options.DataDirectory);
         ApiHost? host = null;
         try
@@ -104,17 +109,20 @@ public sealed class NodeServer : IAsyncDisposable
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
                         new IdentityEndpoints(identity).Map(routes);
                         AgentLinkEndpoints.Map(routes, links);
+                        new InboxEndpoints(people, identity, api.Events).Map(routes);
                         options.Map(routes);
                     },
                 },
                 cancel).ConfigureAwait(false);
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
-            return new NodeServer(host, api, identity, links, channels, stateFile);
+            people.Start();
+            return new NodeServer(host, api, identity, links, people, channels, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
+            await people.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
             await links.DisposeAsync().ConfigureAwait(false);
@@ -140,6 +148,7 @@ public sealed class NodeServer : IAsyncDisposable
         await Links.StopAsync(TimeSpan.Zero).ConfigureAwait(false);
         await _host.DisposeAsync().ConfigureAwait(false);
         await Links.DisposeAsync().ConfigureAwait(false);
+        await _people.DisposeAsync().ConfigureAwait(false);
         await _channels.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
         await Identity.DisposeAsync().ConfigureAwait(false);

@@ -29,6 +29,7 @@ internal sealed partial class AgentSession
     private Phase _phase;
     private Instant _phaseSince;
     private long _lastFrameTicks;
+    private long _aliveSaidTicks;
 
     private enum Phase : byte
     {
@@ -223,6 +224,7 @@ internal sealed partial class AgentSession
             return;
         }
         Volatile.Write(ref _lastFrameTicks, _links.Clock.Now.Ticks);
+        _aliveSaidTicks = at.Ticks; // a join is one
         Open(_links.AgentOf(member), member, known, at);
     }
 
@@ -308,6 +310,15 @@ internal sealed partial class AgentSession
             QueueDepth = depth,
             Detail = ack.Result is null && ack.ConflictDetail is null ? null : new AckDetail(ack.Result, ack.ConflictDetail),
         });
+        // An answer is a sign of life. The lead learns from acks when it is idle: a busy one would take an agent for offline that answers all the time.
+        if (at.Ticks - _aliveSaidTicks < _links.Options.HeartbeatEvery.Ticks) return;
+        Alive(agent.Member, at, depth, contextHash: null);
+    }
+
+    private void Alive(Membership member, Instant at, int queueDepth, string? contextHash)
+    {
+        _aliveSaidTicks = at.Ticks;
+        _links.Post(new AgentHeartbeat { ClusterIndex = member.Place.Cluster.Index, Slot = member.Place.Slot, ReceivedAt = at, QueueDepth = queueDepth, ContextHash = contextHash });
     }
 
     private void Heartbeat(HeartbeatMessage beat, Instant at)
@@ -317,15 +328,7 @@ internal sealed partial class AgentSession
             Refuse("wrong_address", "a HEARTBEAT of another agent");
             return;
         }
-        Membership member = _agent!.Member;
-        _links.Post(new AgentHeartbeat
-        {
-            ClusterIndex = member.Place.Cluster.Index,
-            Slot = member.Place.Slot,
-            ReceivedAt = at,
-            QueueDepth = beat.QueueDepth ?? beat.Impedance?.CurrentQueueDepth ?? 0,
-            ContextHash = beat.ContextHash ?? beat.Impedance?.CurrentContextHash,
-        });
+        Alive(_agent!.Member, at, beat.QueueDepth ?? beat.Impedance?.CurrentQueueDepth ?? 0, beat.ContextHash ?? beat.Impedance?.CurrentContextHash);
         if (beat.Clock) Tell(new Control(new ClockMessage { Echo = beat.Timestamp, ReceivedAt = at, SentAt = at }));
     }
 

@@ -8,7 +8,7 @@ namespace Mesh30K.Simulation.Fleet;
 /// </summary>
 public sealed record FleetOptions
 {
-    /// <summary>Number of agents, 1 to 10,000,000; default 30,000 (M 2.1). Each costs <see cref="FleetPartition.BytesPerAgent"/> bytes.</summary>
+    /// <summary>Number of agents, 0 to 10,000,000; default 30,000 (M 2.1). Each costs <see cref="FleetPartition.BytesPerAgent"/> bytes.</summary>
     public int Agents { get; init; } = 30_000;
 
     /// <summary>The seed of everything random; default 1. The same options give the same fleet and the same draws on every machine.</summary>
@@ -64,7 +64,7 @@ public sealed record FleetOptions
     /// <exception cref="ArgumentOutOfRangeException">Names the property and its range.</exception>
     public void Validate()
     {
-        Check(Agents is >= 1 and <= 10_000_000, nameof(Agents), Agents, "1 to 10,000,000");
+        Check(Agents is >= 0 and <= 10_000_000, nameof(Agents), Agents, "0 to 10,000,000");
         Check(LossRate is null or >= 0 and <= 0.5, nameof(LossRate), LossRate, "0 to 0.5, or null for the recorded rate");
         Check(StragglerRate is >= 0 and <= 0.5, nameof(StragglerRate), StragglerRate, "0 to 0.5");
         Check(StragglerFactor is >= 1 and <= 1_000, nameof(StragglerFactor), StragglerFactor, "1 to 1,000");

@@ -32,6 +32,15 @@ public sealed class FleetFileTests
     }
 
     [Fact]
+    public void A_file_may_leave_room_for_agents_that_join()
+    {
+        FleetFile none = FleetFile.EmptyFor(Folder);
+        Assert.Equal((MeshShape.Reference, 0), (none.Mesh, none.Fleet.Agents));
+        FleetFile some = FleetFile.Parse("mesh: {sectors: 2}\nfleet: {agents: 150}", "fleet.yaml").OrThrow();
+        Assert.Equal((600, 150), (some.Mesh.Capacity, some.Fleet.Agents));
+    }
+
+    [Fact]
     public void The_example_builds_a_mesh()
     {
         FleetFile file = FleetFile.Load(Path.Combine(AppContext.BaseDirectory, "fleet.yaml")).OrThrow();
@@ -166,7 +175,7 @@ public sealed class FleetFileTests
     [InlineData("mesh: 5", "1:7: mesh is \"5\", not a mapping", null)]
     [InlineData("mesh: [1]", "1:7: mesh is a list, not a mapping", null)]
     [InlineData("mesh: {sectors: 10000, clusters_per_sector: 1000}", "1:7: mesh: the shape holds more than 100000000 agents", "Use at most 100000000 places for agents.")]
-    [InlineData("fleet: {agents: 0}", "1:17: fleet.agents is 0, out of range", null)]
+    [InlineData("fleet: {agents: -1}", "1:17: fleet.agents is -1, out of range", null)]
     [InlineData("fleet: {agents: -5}", "1:17: fleet.agents is -5, out of range", null)]
     [InlineData("mesh: {sectors: 100}\nfleet: {agents: 30001}", "2:17: 30001 agents do not fit 100 sectors × 10 clusters × 30 agents", "Use at most 30000 agents, enlarge mesh, or leave mesh out.")]
     [InlineData("mesh: {sectors: 1}\nfleet: {agents: {A: 200, B: 101}}", "2:17: 301 agents do not fit 1 sectors × 10 clusters × 30 agents", null)]

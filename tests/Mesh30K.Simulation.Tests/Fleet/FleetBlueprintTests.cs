@@ -51,7 +51,7 @@ public sealed class FleetBlueprintTests
         var e = Assert.Throws<ArgumentOutOfRangeException>(() => new FleetBlueprint(new FleetOptions { PathAsymmetry = 0.5 }));
         Assert.Contains("PathAsymmetry", e.Message, StringComparison.Ordinal);
         Assert.Contains("0 to below 0.5", e.Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FleetBlueprint(new FleetOptions { Agents = 0 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new FleetBlueprint(new FleetOptions { Agents = -1 }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new FleetBlueprint(new FleetOptions { LossRate = double.NaN }));
         Assert.Throws<ArgumentOutOfRangeException>(() => new FleetBlueprint(
             new FleetOptions { ClassShares = new Dictionary<ImpedanceClass, double>() }));

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Mesh30K.Cli.Git;
 using Mesh30K.Coordination.Arrival;
 using Mesh30K.Coordination.Cascades;
@@ -18,7 +19,7 @@ namespace Mesh30K.Cli.Bench.Agents;
 
 /// <summary>What <c>mesh bench agents</c> measures. Times in ms unless said otherwise.</summary>
 internal sealed record AgentsResult(
-    int Connections, double ConnectS, AgentsResult.Spread CascadeMs, double MessagesPerS, double ServerMbPer1000, int Rounds, long AcksTallied, long Lost, long Repeated, long Broken,
+    int Connections, double ConnectS, AgentsResult.Spread CascadeMs, double MessagesPerS, [property: JsonPropertyName("server_mb_per_1000")] double ServerMbPer1000, int Rounds, long AcksTallied, long Lost, long Repeated, long Broken,
     double MessagesPerFrame, double FramesPerSignature, double ServerCpuMsPerCascade, AgentsResult.AimsReached Aims)
 {
     public sealed record Spread(double P50, double P95);
@@ -36,7 +37,7 @@ internal sealed record AgentsArguments(int Connections, int Rounds, double Secon
 /// </summary>
 internal sealed class AgentsBench(AgentsArguments arguments)
 {
-    private const int WarmUp = 5;
+    private const int WarmUp = 10;
     private const double TimeoutMs = 30_000;
     private static readonly TimeSpan ConnectWithin = TimeSpan.FromMinutes(5);
 
@@ -127,6 +128,9 @@ internal sealed class AgentsBench(AgentsArguments arguments)
         double perSecond = 2 * (_tallied - tallied) / Stopwatch.GetElapsedTime(from).TotalSeconds;
         LinksView end = server.Links.View();
         arguments.Note($"agents: {perSecond:0} messages a second");
+        foreach ((string code, long count) in end.Refusals) arguments.Note($"agents: {count} refused: {code}");
+        if (end.SlowClosed + end.Evicted + end.Expired + end.Undeliverable + end.UnknownAcks + end.LostAcks > 0)
+            arguments.Note($"agents: slow {end.SlowClosed}, evicted {end.Evicted}, expired {end.Expired}, undeliverable {end.Undeliverable}, acks unknown {end.UnknownAcks}, lost {end.LostAcks}");
 
         await agents.StandardInput.WriteLineAsync(AgentsPlan.Stop).ConfigureAwait(false);
         await agents.StandardInput.FlushAsync(arguments.Stop).ConfigureAwait(false);
@@ -146,6 +150,7 @@ internal sealed class AgentsBench(AgentsArguments arguments)
         OperationResult result = await host.RunAsync(Spec, arguments.Stop).ConfigureAwait(false);
         double ms = Stopwatch.GetElapsedTime(from).TotalMilliseconds;
         int ready = result.Report.Counts.Ready;
+        if (ready != arguments.Connections) arguments.Note($"agents: of {arguments.Connections} agents {result.Report.Counts.Skipped} were skipped, {result.Report.Counts.Transit} did not answer");
         Interlocked.Add(ref _tallied, ready);
         Interlocked.Add(ref _lost, arguments.Connections - ready);
         return ms;

@@ -16,24 +16,25 @@ internal static class AgentsWorker
         AgentsPlan plan = JsonSerializer.Deserialize<AgentsPlan>(line ?? "null") ?? throw new InvalidOperationException("nobody said what to do");
         if (Ed25519PublicKey.TryParse(plan.MeshKey, out Ed25519PublicKey? meshKey) is { } wrong) throw new InvalidOperationException(wrong);
         VerifiedRoots roots = new();
-        BenchAgent[] agents = new BenchAgent[plan.Connections];
+        BenchAgent[] agents = [.. Enumerable.Range(0, plan.Connections).Select(i => new BenchAgent(plan, AgentsPlan.IdOf(i), plan.KeyOf(i), meshKey!, roots))];
+        Task[] running = new Task[agents.Length];
+        // From the first connection on: on a busy machine the last one comes later than the first may be silent.
+        using PeriodicTimer beats = new(BenchAgent.BeatsEvery / 5);
+        Task beating = BeatAsync(agents, beats);
         using SemaphoreSlim slots = new(ConnectsAtOnce);
-        await Task.WhenAll(Enumerable.Range(0, plan.Connections).Select(async i =>
+        await Task.WhenAll(Enumerable.Range(0, agents.Length).Select(async i =>
         {
             await slots.WaitAsync(stop).ConfigureAwait(false);
             try
             {
-                agents[i] = new BenchAgent(plan, AgentsPlan.IdOf(i), plan.KeyOf(i), meshKey!, roots);
                 await agents[i].ConnectAsync(stop).ConfigureAwait(false);
+                running[i] = agents[i].RunAsync();
             }
             finally
             {
                 slots.Release();
             }
         })).ConfigureAwait(false);
-        Task[] running = [.. agents.Select(agent => agent.RunAsync())];
-        using PeriodicTimer beats = new(BenchAgent.BeatsEvery / 5);
-        Task beating = BeatAsync(agents, beats);
         await output.WriteLineAsync(AgentsPlan.Connected).ConfigureAwait(false);
         await output.FlushAsync(stop).ConfigureAwait(false);
         while (await input.ReadLineAsync(stop).ConfigureAwait(false) is { } word && word != AgentsPlan.Stop)

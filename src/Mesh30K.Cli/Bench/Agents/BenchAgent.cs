@@ -14,7 +14,7 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
 {
     public static readonly TimeSpan BeatsEvery = TimeSpan.FromSeconds(5);
 
-    private const int BufferBytes = 16 * 1024;
+    private const int BufferBytes = 4 * 1024;
     private static readonly TimeSpan FrameLife = TimeSpan.FromSeconds(30);
 
     /// <summary>A batch is for the moment of one frame: one for each thread, not for each of 10,000 agents.</summary>
@@ -22,12 +22,14 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
     private static FrameBatch? s_batch;
 
     private readonly SemaphoreSlim _sending = new(1);
+    private byte[] _buffer = new byte[BufferBytes];
     private FrameGate? _gate;
     private WebSocket? _socket;
     private MessageId _last;
     private long _seq;
     private long _sentAtMs;
     private volatile bool _ending;
+    private volatile bool _isWelcome;
 
     public long Deliveries { get; private set; }
 
@@ -48,10 +50,10 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
         _gate = new FrameGate(plan.MeshId, id.Value, 0, (name, _) => name == meshKey.Id ? meshKey : null, roots);
         await _socket.SendAsync(
             MeshCodec.Default.Encode(new HelloMessage { Version = 1, AgentId = id, Nonce = "abcdefghijklmnop" }), WebSocketMessageType.Text, endOfMessage: true, stop).ConfigureAwait(false);
-        byte[] buffer = new byte[BufferBytes];
-        ChallengeMessage challenge = (ChallengeMessage)await ReadOneAsync(buffer, stop).ConfigureAwait(false);
+        ChallengeMessage challenge = (ChallengeMessage)await ReadOneAsync(stop).ConfigureAwait(false);
         await SendAsync([MeshCodec.Default.Encode(new ProofMessage { Echo = challenge.Nonce })]).ConfigureAwait(false);
-        if (await ReadOneAsync(buffer, stop).ConfigureAwait(false) is not WelcomeMessage) throw new InvalidOperationException("not welcome");
+        if (await ReadOneAsync(stop).ConfigureAwait(false) is not WelcomeMessage) throw new InvalidOperationException("not welcome");
+        _isWelcome = true;
     }
 
     /// <summary>Answers until the connection ends.</summary>
@@ -59,12 +61,9 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
     {
         try
         {
-            while ((await _socket!.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None).ConfigureAwait(false)).MessageType != WebSocketMessageType.Close)
+            while (await ReadAsync(CancellationToken.None).ConfigureAwait(false) is int count and > 0)
             {
-                byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
-                int count = await ReadRestAsync(buffer, CancellationToken.None).ConfigureAwait(false);
-                List<byte[]> answers = Answers(buffer.AsSpan(0, count));
-                ArrayPool<byte>.Shared.Return(buffer);
+                List<byte[]> answers = Answers(_buffer.AsSpan(0, count));
                 if (answers.Count > 0) await SendAsync(answers).ConfigureAwait(false);
             }
             IsBroken = !_ending;
@@ -78,7 +77,7 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
     /// <summary>A sign of life, when it has said nothing for a while.</summary>
     public async Task BeatAsync()
     {
-        if (Environment.TickCount64 - Volatile.Read(ref _sentAtMs) < BeatsEvery.TotalMilliseconds || IsBroken) return;
+        if (Environment.TickCount64 - Volatile.Read(ref _sentAtMs) < BeatsEvery.TotalMilliseconds || IsBroken || !_isWelcome) return;
         try
         {
             await SendAsync([MeshCodec.Default.Encode(new HeartbeatMessage { AgentId = id, Timestamp = Now, QueueDepth = 0 })]).ConfigureAwait(false);
@@ -111,26 +110,27 @@ internal sealed class BenchAgent(AgentsPlan plan, AgentId id, Ed25519PrivateKey 
         if (!head.ToString().StartsWith("HTTP/1.1 101", StringComparison.Ordinal)) throw new InvalidOperationException("the node refused the connection: " + head.ToString().Split('\r')[0]);
     }
 
-    private async Task<WireMessage> ReadOneAsync(byte[] buffer, CancellationToken stop)
+    private async Task<WireMessage> ReadOneAsync(CancellationToken stop)
     {
-        int count = await ReadRestAsync(buffer, stop).ConfigureAwait(false);
-        OpenedFrame frame = _gate!.Open(buffer.AsSpan(0, count), Now);
-        return frame.Refusal == FrameRefusal.None && MeshCodec.Default.Decode(buffer.AsSpan()[frame.Messages[0]]).Message is { } message and not RefusedMessage
+        int count = await ReadAsync(stop).ConfigureAwait(false);
+        OpenedFrame frame = _gate!.Open(_buffer.AsSpan(0, count), Now);
+        return frame.Refusal == FrameRefusal.None && MeshCodec.Default.Decode(_buffer.AsSpan()[frame.Messages[0]]).Message is { } message and not RefusedMessage
             ? message
-            : throw new InvalidOperationException($"the handshake failed: {frame.Why ?? Encoding.UTF8.GetString(buffer, 0, count)}");
+            : throw new InvalidOperationException($"the handshake failed: {frame.Why ?? Encoding.UTF8.GetString(_buffer, 0, count)}");
     }
 
-    private async ValueTask<int> ReadRestAsync(byte[] buffer, CancellationToken stop)
+    /// <summary>One message into the buffer; 0 when the node closed.</summary>
+    private async ValueTask<int> ReadAsync(CancellationToken stop)
     {
         int count = 0;
-        ValueWebSocketReceiveResult part;
-        do
+        while (true)
         {
-            part = await _socket!.ReceiveAsync(buffer.AsMemory(count), stop).ConfigureAwait(false);
+            ValueWebSocketReceiveResult part = await _socket!.ReceiveAsync(_buffer.AsMemory(count), stop).ConfigureAwait(false);
+            if (part.MessageType == WebSocketMessageType.Close) return 0;
             count += part.Count;
+            if (part.EndOfMessage) return count;
+            if (count == _buffer.Length) Array.Resize(ref _buffer, count * 2);
         }
-        while (!part.EndOfMessage);
-        return count;
     }
 
     private List<byte[]> Answers(ReadOnlySpan<byte> bytes)

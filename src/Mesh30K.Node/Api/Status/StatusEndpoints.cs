@@ -44,7 +44,7 @@ internal sealed class StatusEndpoints(MeshHost mesh, OperationStore store, Opera
         Instant now = mesh.Clock.Now;
         GlobalImpedanceStats stats = mesh.BuildMap().Stats;
         StatusView view = new(
-            ModeOf(stats.ActiveRate), stats.ActiveAgents, stats.TotalAgents, stats.ActiveRate, stats.SectorsHealthy, stats.SectorsHealthy + stats.SectorsDegraded,
+            stats.TotalAgents == 0 ? ModeOf(1) : ModeOf(stats.ActiveRate), stats.ActiveAgents, stats.TotalAgents, stats.ActiveRate, stats.SectorsHealthy, stats.SectorsHealthy + stats.SectorsDegraded,
             Ms(stats.GlobalMeanImpedance), Ms(stats.GlobalP95Impedance), store.ConflictsOfLastHour(now), store.Unfinished, LastCascade(now),
             mesh.Options.Oracle is not null, refusal() is null, mesh.NotReadyBecause, now, _startedAt, Host(now));
         return context.Response.WriteAsJsonAsync(view, ApiViews.Default.StatusView, cancellationToken: context.RequestAborted);
