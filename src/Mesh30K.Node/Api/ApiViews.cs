@@ -26,6 +26,7 @@ namespace Mesh30K.Node.Api;
 [JsonSerializable(typeof(SectorList))]
 [JsonSerializable(typeof(SectorDetail))]
 [JsonSerializable(typeof(LinksView))]
+[JsonSerializable(typeof(Links.Webhook.WebhooksView))]
 [JsonSerializable(typeof(Problem))]
 public sealed partial class ApiViews : JsonSerializerContext;
 

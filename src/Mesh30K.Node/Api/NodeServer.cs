@@ -8,6 +8,7 @@ using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Links;
 using Mesh30K.Node.Links.People;
+using Mesh30K.Node.Links.Webhook;
 using Microsoft.AspNetCore.Routing;
 
 namespace Mesh30K.Node.Api;
@@ -27,6 +28,9 @@ public sealed record NodeServerOptions
     /// <summary>The bounds of the WebSocket link.</summary>
     public AgentLinkOptions Links { get; init; } = new();
 
+    /// <summary>Which webhooks may be called, and how.</summary>
+    public WebhookOptions Webhooks { get; init; } = new();
+
     /// <summary>Maps further endpoints beside the mesh's own.</summary>
     public Action<IEndpointRouteBuilder> Map { get; init; } = _ => { };
 }
@@ -43,15 +47,17 @@ public sealed class NodeServer : IAsyncDisposable
     private readonly ApiHost _host;
     private readonly PeopleLink _people;
     private readonly ChannelHosts _channels;
+    private readonly WebhookLink _webhooks;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, PeopleLink people, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, WebhookLink webhooks, PeopleLink people, ChannelHosts channels, string stateFile)
     {
         _host = host;
         _people = people;
         Api = api;
         Identity = identity;
         Links = links;
+        _webhooks = webhooks;
         _channels = channels;
         _stateFile = stateFile;
     }
@@ -83,7 +89,10 @@ public sealed class NodeServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         OperatorKey key = OperatorKey.LoadOrCreate(KeyFile(options.DataDirectory));
         NodeIdentity identity = NodeIdentity.Open(options.DataDirectory, mesh.Clock);
-        AgentLinks links = new(new AgentLinkNeeds(identity.Directory, identity.Mesh, mesh, mesh, mesh.Clock), mesh.Options.Settings.Shape.ClustersPerSector, options.Links);
+        AgentLinkNeeds needs = new(identity.Directory, identity.Mesh, mesh, mesh, mesh.Clock);
+        int clustersPerSector = mesh.Options.Settings.Shape.ClustersPerSector;
+        AgentLinks links = new(needs, clustersPerSector, options.Links);
+        WebhookLink webhooks = new(needs, clustersPerSector, options.Webhooks);
         MeshApi api = new(mesh, options.Defaults);
         PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
         ChannelHosts channels = new(options.DataDirectory);
@@ -102,13 +111,15 @@ public sealed class NodeServer : IAsyncDisposable
                     [
                         new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
                         new ReadinessCheck("identity", () => identity.NotReadyBecause), new ReadinessCheck("links", () => links.NotReadyBecause),
+                        new ReadinessCheck("webhooks", () => webhooks.NotReadyBecause),
                     ],
                     Map = routes =>
                     {
                         api.Map(routes);
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
-                        new IdentityEndpoints(identity).Map(routes);
+                        new IdentityEndpoints(identity, options.Webhooks.Allowed).Map(routes);
                         AgentLinkEndpoints.Map(routes, links);
+                        webhooks.Map(routes);
                         new InboxEndpoints(people, identity, api.Events).Map(routes);
                         options.Map(routes);
                     },
@@ -117,7 +128,7 @@ public sealed class NodeServer : IAsyncDisposable
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
             people.Start();
-            return new NodeServer(host, api, identity, links, people, channels, stateFile);
+            return new NodeServer(host, api, identity, links, webhooks, people, channels, stateFile);
         }
         catch
         {
@@ -125,6 +136,7 @@ public sealed class NodeServer : IAsyncDisposable
             await people.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
+            await webhooks.DisposeAsync().ConfigureAwait(false);
             await links.DisposeAsync().ConfigureAwait(false);
             await identity.DisposeAsync().ConfigureAwait(false);
             throw;
@@ -145,6 +157,7 @@ public sealed class NodeServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         NodeStateFile.RemoveIfOwn(_stateFile);
+        await _webhooks.DisposeAsync().ConfigureAwait(false);
         await Links.StopAsync(TimeSpan.Zero).ConfigureAwait(false);
         await _host.DisposeAsync().ConfigureAwait(false);
         await Links.DisposeAsync().ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Links.Webhook;
 using Mesh30K.Node.Storage;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Signing;
@@ -11,7 +12,7 @@ using Microsoft.AspNetCore.Routing;
 namespace Mesh30K.Node.Api.Identity;
 
 /// <summary>The endpoints of enrolment and identities (docs/protocol/http-api.md). Thread-safe.</summary>
-internal sealed class IdentityEndpoints(NodeIdentity identity)
+internal sealed class IdentityEndpoints(NodeIdentity identity, WebhookAllowList webhooks)
 {
     /// <summary>Enrolments tried a second, in whole. A secret of 256 bits is not guessed at any rate: this bounds what strangers can make the node compute.</summary>
     private const int EnrolmentsPerSecond = 1_000;
@@ -68,7 +69,9 @@ internal sealed class IdentityEndpoints(NodeIdentity identity)
         Instant now = identity.Now;
         (TokenGrant? grant, Problem? wrong) = await BodyAsync(context, (body, errors) => IdentityRequests.ReadGrant(body, errors, now)).ConfigureAwait(false);
         if (wrong is not null) return wrong;
-        if (grant!.AgentId is { } id && identity.Directory.Find(id) is { } existing)
+        if (grant!.Webhook is { } address && webhooks.WhyNot(address) is { } why)
+            return new Problem(403, "The webhook is not allowed", $"This node does not call that address: {why}.", "An operator allows addresses at the node's start: mesh up --allow-webhook URL.") { Code = "webhook_not_allowed" };
+        if (grant.AgentId is { } id && identity.Directory.Find(id) is { } existing)
             return new Problem(409, "The agent exists", existing.RevokedAt is null ? $"There is an agent {id} already." : $"Agent {id} was revoked; its id is not given again.", "Choose another id.") { Code = "agent_exists" };
         string token = await identity.Directory.IssueTokenAsync(grant, identity.Mesh, now).ConfigureAwait(false);
         context.Response.StatusCode = StatusCodes.Status201Created;

@@ -1,10 +1,15 @@
 using System.Collections.Concurrent;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Coordination.Gathering;
+using Mesh30K.Node.Api;
 using Mesh30K.Node.Identity;
 using Mesh30K.Node.Ports;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Signing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
@@ -57,21 +62,19 @@ public sealed class WebhookLink : IAgentLink, IAsyncDisposable
     private readonly IngressBatcher<AgentAck>[] _acks;
     private readonly IngressBatcher<AgentHeartbeat>[] _heartbeats;
     private readonly Task _ticking;
-    private readonly RefusalLog _log;
+    private readonly RefusalLog _log = new();
     private string? _failure;
 
     /// <param name="needs">The node around it.</param>
     /// <param name="clustersPerSector">Of the mesh's shape: which loop an ack belongs to.</param>
     /// <param name="options">What may be called, and the bounds.</param>
-    /// <param name="logger">Where failures go, one line a second for each kind.</param>
-    public WebhookLink(AgentLinkNeeds needs, int clustersPerSector, WebhookOptions options, ILogger? logger = null)
+    public WebhookLink(AgentLinkNeeds needs, int clustersPerSector, WebhookOptions options)
     {
         ArgumentNullException.ThrowIfNull(needs);
         ArgumentNullException.ThrowIfNull(options);
         ArgumentOutOfRangeException.ThrowIfLessThan(clustersPerSector, 1);
         options.Validate();
         (Needs, Options, _clustersPerSector) = (needs, options, clustersPerSector);
-        _log = new RefusalLog { Logger = logger };
         Places = new SemaphoreSlim(options.CallsMax);
         Caller = new WebhookCaller(options);
         Retries = new ResiliencePipelineBuilder<CallResult>()
@@ -148,6 +151,14 @@ public sealed class WebhookLink : IAgentLink, IAsyncDisposable
     public void Cancel(int agentIndex, MessageId message, string reason)
     {
         if (_byIndex.TryGetValue(agentIndex, out WebhookAgent? agent)) agent.Cancel(message);
+    }
+
+    /// <summary>Maps <c>/v1/webhooks</c>, what it does in figures, and takes the server's log.</summary>
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        _log.Logger = routes.ServiceProvider.GetService<ILoggerFactory>()?.CreateLogger("Mesh30K.Node.Links.Webhook");
+        routes.MapGet("/v1/webhooks", (RequestDelegate)(context =>
+            context.Response.WriteAsJsonAsync(View(), ApiViews.Default.WebhooksView, cancellationToken: context.RequestAborted)));
     }
 
     /// <summary>What it does, in figures.</summary>
