@@ -14,6 +14,7 @@ internal sealed class OperationArguments
 
     private readonly Option<double?> _window = new("--window") { Description = "Arrival window in ms, above 0: ± this around the target is a hit", HelpName = "ms" };
     private readonly Option<double?> _timeout = new("--timeout") { Description = "The longest it may take in ms, at least the window", HelpName = "ms" };
+    private readonly Option<double?> _ttl = new("--ttl") { Description = "How long it may wait to be sent and answered, in ms; people need more than the default", HelpName = "ms" };
     private readonly Option<int?> _priority = new("--priority") { Description = "0 background, 1 normal, 2 high, 3 critical", HelpName = "n" };
     private readonly Option<string?> _planner = new("--planner") { Description = "learned, spec, fire-now (oracle with a simulated fleet)", HelpName = "name" };
     private readonly Option<string?> _onlyClass = new("--class") { Description = "Only agents of this class, such as CLASS_D_GPU or gpu", HelpName = "class" };
@@ -22,13 +23,13 @@ internal sealed class OperationArguments
 
     public OperationArguments(Command verb)
     {
-        foreach (Option option in (Option[])[_window, _timeout, _priority, _planner, _onlyClass, _capability, _dryRun]) verb.Add(option);
+        foreach (Option option in (Option[])[_window, _timeout, _ttl, _priority, _planner, _onlyClass, _capability, _dryRun]) verb.Add(option);
     }
 
     /// <summary>Puts the shared options into a request. Ranges are the node's to check; only what it could not even be told is refused here.</summary>
     public OperationRequest Apply(VerbRun run, OperationRequest request)
     {
-        foreach ((string name, double? value) in new[] { ("--window", run.Parse.GetValue(_window)), ("--timeout", run.Parse.GetValue(_timeout)) })
+        foreach ((string name, double? value) in new[] { ("--window", run.Parse.GetValue(_window)), ("--timeout", run.Parse.GetValue(_timeout)), ("--ttl", run.Parse.GetValue(_ttl)) })
             if (value is { } ms && !(ms > 0 && double.IsFinite(ms))) throw Bad($"{name} must be above 0 ms, was {ms}", $"For example: {name} 500");
         if (run.Parse.GetValue(_capability) is "") throw Bad("--capability is empty", "Name a capability, or leave the option out.");
         SelectorRequest selector = request.Selector ?? new SelectorRequest();
@@ -36,6 +37,7 @@ internal sealed class OperationArguments
         {
             WindowMs = run.Parse.GetValue(_window),
             TimeoutMs = run.Parse.GetValue(_timeout),
+            TtlMs = run.Parse.GetValue(_ttl),
             Priority = run.Parse.GetValue(_priority),
             Planner = run.Parse.GetValue(_planner),
             Selector = selector with { Class = run.Parse.GetValue(_onlyClass), Capability = run.Parse.GetValue(_capability) },

@@ -21,7 +21,7 @@ internal static class DirectoryRules
     /// <summary>Adds a token, and forgets those whose time is long over; a full house forgets the one that ends first.</summary>
     internal static Decision<bool> Issue(DirectoryState state, TokenState token, DirectoryOptions options, Instant now)
     {
-        if (state.Tokens.Count < options.TokensMax && state.Tokens.Count % 64 != 0) return new(new DirectoryChange { Token = token }, true); // looking through all of them each time would make n tokens cost n²
+        if (state.Tokens.Count < options.TokensMax && state.Tokens.Count % 64 != 63) return new(new DirectoryChange { Token = token }, true); // looking through all of them each time would make n tokens cost n²
         List<TokenState> kept = [.. state.Tokens.Values.OrderBy(t => t.Grant.ValidUntil)];
         int forget = kept.FindIndex(t => t.Grant.ValidUntil + options.KeepTokensFor >= now);
         forget = Math.Max(forget < 0 ? kept.Count : forget, kept.Count - options.TokensMax + 1);
