@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json;
 using Mesh30K.Cli.Client;
 using Mesh30K.Node.Api.People;
 using Mesh30K.Protocol.Identity;
