@@ -31,16 +31,24 @@ internal sealed class RunningNode : IAsyncDisposable
 
     public string KeyFile => Started.GetProperty("key_file").GetString()!;
 
-    public static async Task<RunningNode> StartAsync()
+    public static Task<RunningNode> StartAsync()
     {
         RunningNode node = new();
         node.Folder.Write("fleet.yaml", Fleet);
-        CliContext context = new() { Out = node._output, Error = node._error, Environment = _ => null, WorkingDirectory = node.Folder.FullName };
-        node._running = MeshCommandLine.Create(context).RunAsync(["up", "--fleet", "fleet.yaml", "--listen", "127.0.0.1:0", "--json"], node._stop.Token);
-        string line = await node._output.FirstLine.WaitAsync(Generous, TestContext.Current.CancellationToken);
-        node.Started = JsonSerializer.Deserialize<JsonElement>(line);
-        Assert.True(node.Started.TryGetProperty("address", out _), line);
-        return node;
+        return node.UpAsync("--fleet", "fleet.yaml");
+    }
+
+    /// <summary>A node without a fleet: only agents that join.</summary>
+    public static Task<RunningNode> StartEmptyAsync(params string[] more) => new RunningNode().UpAsync(more);
+
+    private async Task<RunningNode> UpAsync(params string[] more)
+    {
+        CliContext context = new() { Out = _output, Error = _error, Environment = _ => null, WorkingDirectory = Folder.FullName };
+        _running = MeshCommandLine.Create(context).RunAsync(["up", "--listen", "127.0.0.1:0", "--json", .. more], _stop.Token);
+        string line = await _output.FirstLine.WaitAsync(Generous, TestContext.Current.CancellationToken);
+        Started = JsonSerializer.Deserialize<JsonElement>(line);
+        Assert.True(Started.TryGetProperty("address", out _), line);
+        return this;
     }
 
     /// <summary>Runs a command from the node's folder.</summary>

@@ -13,7 +13,7 @@ public sealed class AgentCommand : VerbCommand
     public AgentCommand()
         : base("agent", "Enrol real agents and people, revoke them, rotate keys")
     {
-        foreach (VerbCommand verb in (VerbCommand[])[new AgentEnrolCommand(), new AgentListCommand(), new AgentRevokeCommand(), new AgentRotateMeshKeyCommand()]) Add(verb);
+        foreach (VerbCommand verb in (VerbCommand[])[new AgentEnrolCommand(), new AgentListCommand(), new AgentRevokeCommand(), new AgentRotateMeshKeyCommand(), new AgentRunCommand()]) Add(verb);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -52,19 +52,20 @@ public sealed class AgentEnrolCommand : NodeVerb
     private readonly Option<string?> _webhook = new("--webhook") { Description = "The mesh posts to this address, instead of the agent opening a connection", HelpName = "url" };
     private readonly Option<int?> _uses = new("--uses") { Description = "How many agents may enrol with it (default 1)", HelpName = "n" };
     private readonly Option<string?> _valid = new("--valid") { Description = "How long the token works (default 1h)", HelpName = "time" };
+    private readonly Option<bool> _bare = new("--bare") { Description = "Write the token alone, for a script" };
     private readonly Option<bool> _person = new("--person") { Description = "Enrol a person: no key, work comes to an inbox (mesh inbox)" };
 
     public AgentEnrolCommand()
         : base("enrol", "Make a token with which an agent joins, or enrol a person")
     {
         Add(_id);
-        foreach (Option option in (Option[])[_class, _capability, _webhook, _uses, _valid, _person]) Add(option);
+        foreach (Option option in (Option[])[_class, _capability, _webhook, _uses, _valid, _bare, _person]) Add(option);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
     [
         "mesh agent enrol counter --class serverless --capability count", "mesh agent enrol --class edge --uses 100 --valid 1d --json",
-        "mesh agent enrol hasher --class edge --webhook https://example.org/mesh", "mesh agent enrol ana --person --capability approve",
+        "mesh agent enrol hasher --class edge --webhook https://example.org/mesh", "mesh agent enrol counter --class local --bare", "mesh agent enrol ana --person --capability approve",
     ];
 
     private protected override void CheckInput(VerbRun run)
@@ -74,7 +75,7 @@ public sealed class AgentEnrolCommand : NodeVerb
         if (!isPerson) return;
         if (run.Parse.GetValue(_id) is null) throw Wrong("a person needs a name", "Such as `mesh agent enrol ana --person`.");
         if (run.Parse.GetValue(_class) is { } given && !(ImpedanceClasses.TryParse(given, out ImpedanceClass known) && known == ImpedanceClass.Human)) throw Wrong($"a person is of class human, not {given}", "Leave out --class.");
-        foreach (Option option in (Option[])[_webhook, _uses, _valid])
+        foreach (Option option in (Option[])[_webhook, _uses, _valid, _bare])
             if (run.Parse.GetResult(option) is not null) throw Wrong($"{option.Name} does not go with --person: a person gets no token", $"Leave out {option.Name}.");
     }
 
@@ -94,7 +95,7 @@ public sealed class AgentEnrolCommand : NodeVerb
             if (valid is { } span) json.WriteNumber("valid_ms", span.TotalMilliseconds);
         });
         NodeAnswer<TokenView> token = await client.PostAsync("/v1/tokens", body, IdentityViews.Default.TokenView, NodeClient.ReadWithin, run.Stop).ConfigureAwait(false);
-        run.Output.ResultText(token.Json, Say(token.Value, client.Address));
+        run.Output.ResultText(token.Json, run.Parse.GetValue(_bare) ? token.Value.Token : Say(token.Value, client.Address));
         return ExitCode.Ok;
     }
 
@@ -116,7 +117,7 @@ public sealed class AgentEnrolCommand : NodeVerb
         string who = t.AgentId is null ? "an agent that names itself" : $"agent {t.AgentId}";
         string often = t.Uses == 1 ? "works once" : $"works {t.Uses} times";
         string name = t.AgentId ?? "NAME";
-        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, where the agent lives, with the token in the variable MESH_TOKEN:\n  mesh agent run {name} --node {node.GetLeftPart(UriPartial.Authority)}";
+        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, where the agent lives, with the token in the variable MESH_TOKEN:\n  mesh agent run --node {node.GetLeftPart(UriPartial.Authority)} --identity {name} --id {name} -- COMMAND";
     }
 
     private static void WriteTexts(Utf8JsonWriter json, string[] capabilities)

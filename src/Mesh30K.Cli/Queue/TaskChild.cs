@@ -6,12 +6,11 @@ using Mesh30K.Cli.Client;
 namespace Mesh30K.Cli.Queue;
 
 /// <summary>
-/// The command that does one task, as a child process: the task on its stdin, its output kept as far as a result may be long. Disposed, it and what it
-/// started are dead.
+/// The command that does one task, as a child process: the task on its stdin, the end of its output and error kept. Disposed, it and what it started are dead.
 /// </summary>
 internal sealed class TaskChild : IDisposable
 {
-    /// <summary>Characters of the output that are kept: its end.</summary>
+    /// <summary>Characters of a line that is made of the output's end.</summary>
     private const int OutputCharsMax = 4_096;
 
     /// <summary>How long to wait for the output's end once the command has ended: what it left running may hold the pipe open for ever.</summary>
@@ -21,15 +20,17 @@ internal sealed class TaskChild : IDisposable
     private readonly OutputTail _output;
     private readonly OutputTail _error;
 
-    private TaskChild(Process process)
+    private TaskChild(Process process, int outputCharsMax)
     {
         _process = process;
-        _output = new OutputTail(process.StandardOutput);
-        _error = new OutputTail(process.StandardError);
+        _output = new OutputTail(process.StandardOutput, outputCharsMax);
+        _error = new OutputTail(process.StandardError, OutputCharsMax);
     }
 
     /// <summary>Starts it. Throws a <see cref="CliException"/> when there is no such command.</summary>
-    public static TaskChild Start(IReadOnlyList<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string input)
+    /// <param name="outputCharsMax">Characters of the output that are kept: its end.</param>
+    public static TaskChild Start(
+        IReadOnlyList<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string input, int outputCharsMax = OutputCharsMax)
     {
         ProcessStartInfo start = new(command[0], command.Skip(1))
         {
@@ -43,7 +44,7 @@ internal sealed class TaskChild : IDisposable
         TaskChild child;
         try
         {
-            child = new TaskChild(Process.Start(start)!);
+            child = new TaskChild(Process.Start(start)!, outputCharsMax);
         }
         catch (Win32Exception missing)
         {
@@ -70,8 +71,15 @@ internal sealed class TaskChild : IDisposable
     /// <summary>How it ended: its exit code, and its output and error as one line each, as far as they came within a second of its end.</summary>
     public async Task<(int ExitCode, string Output, string Error)> ResultAsync()
     {
+        (int exitCode, string output, string error) = await TextAsync().ConfigureAwait(false);
+        return (exitCode, Tail(output), Tail(error));
+    }
+
+    /// <summary>As <see cref="ResultAsync"/>, with the lines as they are; the output has one more character than was asked for when it was longer.</summary>
+    public async Task<(int ExitCode, string Output, string Error)> TextAsync()
+    {
         await Task.WhenAny(Task.WhenAll(_output.Ended, _error.Ended), Task.Delay(OutputWithin)).ConfigureAwait(false);
-        return (_process.ExitCode, _output.ToLine(), _error.ToLine());
+        return (_process.ExitCode, _output.Text, _error.Text);
     }
 
     public void Dispose()
@@ -89,6 +97,12 @@ internal sealed class TaskChild : IDisposable
 
     /// <summary>As a result, reason or checkpoint may be: one line, no half characters.</summary>
     public static string Line(string text) => Plain.Line(Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)), OutputCharsMax);
+
+    private static string Tail(string text)
+    {
+        string trimmed = text.Trim();
+        return Line(trimmed.Length > OutputCharsMax ? trimmed[^OutputCharsMax..] : trimmed);
+    }
 
     /// <summary>Apart from the wait for the end: a command that never reads must not keep its lease from being renewed.</summary>
     private static async Task FeedAsync(StreamWriter stdin, string input)
@@ -109,16 +123,23 @@ internal sealed class TaskChild : IDisposable
     private sealed class OutputTail
     {
         private readonly StringBuilder _tail = new();
+        private readonly int _charsMax;
 
-        public OutputTail(StreamReader reader) => Ended = ReadAsync(reader);
+        public OutputTail(StreamReader reader, int charsMax)
+        {
+            _charsMax = charsMax;
+            Ended = ReadAsync(reader);
+        }
 
         public Task Ended { get; }
 
-        public string ToLine()
+        /// <summary>At most one character more than the bound: the end, and that there was more.</summary>
+        public string Text
         {
-            string text;
-            lock (_tail) text = _tail.ToString().Trim();
-            return Line(text.Length > OutputCharsMax ? text[^OutputCharsMax..] : text);
+            get
+            {
+                lock (_tail) return _tail.ToString(Math.Max(0, _tail.Length - _charsMax - 1), Math.Min(_tail.Length, _charsMax + 1));
+            }
         }
 
         private async Task ReadAsync(StreamReader reader)
@@ -132,7 +153,7 @@ internal sealed class TaskChild : IDisposable
                     lock (_tail)
                     {
                         _tail.Append(buffer, 0, read);
-                        if (_tail.Length > 2 * OutputCharsMax) _tail.Remove(0, _tail.Length - OutputCharsMax);
+                        if (_tail.Length > 2 * _charsMax) _tail.Remove(0, _tail.Length - _charsMax - 1);
                     }
                 }
             }
