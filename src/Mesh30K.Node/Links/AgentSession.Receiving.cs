@@ -180,7 +180,6 @@ internal sealed partial class AgentSession
         Agent = hello.AgentId;
         Epoch = _links.Directory.NextEpoch();
         if (hello.Version != ProtocolVersion) Refuse("unsupported_version", $"this mesh speaks version {ProtocolVersion}");
-        else if (!IsNonce(hello.Nonce)) Refuse("malformed", "nonce must be 16 to 64 characters of base64url");
         else if (_links.Directory.Find(Agent) is not { } known) Refuse("unknown_agent", "this mesh has not enrolled such an agent");
         else if (known.RevokedAt is not null) Refuse("revoked", "the agent was revoked");
         else if (known.Link != AgentLinkKind.WebSocket) Refuse("wrong_link", "the agent was enrolled for another kind of link");
@@ -382,14 +381,6 @@ internal sealed partial class AgentSession
             _links.Counters.Refused("idle");
             End(new ByeMessage { Reason = "idle: no frame for three heartbeats" }, WebSocketCloseStatus.NormalClosure, "idle");
         }
-    }
-
-    private static bool IsNonce(string text)
-    {
-        if (text.Length is < 16 or > 64) return false;
-        foreach (char c in text)
-            if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_')) return false;
-        return true;
     }
 
     private static string WordOf(FrameRefusal refusal) => refusal switch

@@ -81,7 +81,7 @@ public sealed class AgentLinksTests
 
     [Theory]
     [InlineData("""{"type":"HELLO","version":2,"agent_id":"edge-1","nonce":"abcdefghijklmnop"}""", "unsupported_version")]
-    [InlineData("""{"type":"HELLO","version":1,"agent_id":"edge-1","nonce":"short"}""", "malformed")]
+    [InlineData("""{"type":"HELLO","version":1,"agent_id":"edge-1","nonce":"short"}""", "closed: malformed")]
     [InlineData("""{"type":"BYE","reason":"?"}""", "closed: malformed")]
     [InlineData("GET / HTTP/1.1", "closed: malformed")]
     [InlineData("", "closed: malformed")]
