@@ -4,12 +4,12 @@ namespace Mesh30K.Coordination.Arrival;
 
 /// <summary>
 /// Plans one agent's send (M 3.1): T − lead, put into the bucket that ends there so that a bucket never makes a send later than planned.
-/// A lead that does not fit before T is a SKIP with its reason; the lead kept on the line says what it would have needed.
+/// A lead that does not fit before T leaves at once while the least one fits; else it is a SKIP with its reason, and the lead kept on the line says what it would have needed.
 /// </summary>
 public static class ArrivalPlan
 {
     /// <summary>
-    /// Fills <paramref name="line"/>. Holds: a scheduled send satisfies now ≤ planned ≤ T − lead; skipped if and only if T − lead &lt; now
+    /// Fills <paramref name="line"/>. Holds: a scheduled send satisfies now ≤ planned ≤ max(now, T − lead); skipped if and only if T − least lead &lt; now
     /// (or the TTL ends first).
     /// </summary>
     public static void PlanLine(
@@ -25,13 +25,13 @@ public static class ArrivalPlan
         }
         else
         {
-            long leadTicks = (long)Math.Ceiling((double)estimate.LeadMs * Instant.TicksPerMs);
-            at = target.Ticks - leadTicks;
-            if (at < now.Ticks)
+            if (LatestFor(estimate.LeastMs, target) < now.Ticks)
             {
+                line.LeadMs = estimate.LeastMs;
                 Skip(ref line, SkipReason.InsufficientLeadTime);
                 return;
             }
+            at = LatestFor(estimate.LeadMs, target);
             at = Math.Max(now.Ticks, at - at % bucketTicks);
         }
         if (at > expiresAt.Ticks)
@@ -43,6 +43,8 @@ public static class ArrivalPlan
         line.Outcome = AgentOutcome.InTransit;
         line.Reason = SkipReason.None;
     }
+
+    private static long LatestFor(float leadMs, Instant target) => target.Ticks - (long)Math.Ceiling((double)leadMs * Instant.TicksPerMs);
 
     public static void Skip(ref SlipLine line, SkipReason reason)
     {

@@ -22,8 +22,12 @@ public enum PlannerKind : byte
 
 /// <summary>What a planner says of one agent, in ms from send to READY: when to expect it, and how early to send.</summary>
 /// <param name="MedianMs">Predicted median; the expected arrival is the send plus this.</param>
-/// <param name="LeadMs">How early the send must leave for the agent to be READY at T with the wanted probability.</param>
-public readonly record struct LeadEstimate(float MedianMs, float LeadMs);
+/// <param name="LeadMs">How early the send should leave for the agent to be READY at T with the wanted probability.</param>
+/// <param name="LeastMs">
+/// How early it must leave to be worth sending, at most <paramref name="LeadMs"/>. T is chosen from 0.95 quantiles, and the budget of misses may want more certainty than that: where
+/// all agents are alike, every one of the slowest would be skipped at every T without this.
+/// </param>
+public readonly record struct LeadEstimate(float MedianMs, float LeadMs, float LeastMs);
 
 /// <summary>How early to send to an agent. Implementations read the agent's record, which their caller owns.</summary>
 public interface IArrivalPlanner
@@ -54,8 +58,11 @@ public sealed class LearnedPlanner : IArrivalPlanner
     }
 
     /// <summary>The same from quantiles that are at hand.</summary>
-    public static LeadEstimate Estimate(in Quantiles quantiles, in TailCurve curve, MissBudget budget) =>
-        new(quantiles.Median, budget.LeadOf(quantiles, curve));
+    public static LeadEstimate Estimate(in Quantiles quantiles, in TailCurve curve, MissBudget budget)
+    {
+        float leadMs = budget.LeadOf(quantiles, curve);
+        return new(quantiles.Median, leadMs, MathF.Min(leadMs, quantiles.Lead));
+    }
 }
 
 /// <summary>
@@ -73,7 +80,7 @@ public sealed class SpecPlanner : IArrivalPlanner
         double oneWay = agent.Estimator.MedianNetworkMs;
         double median = oneWay + ImpedanceMath.SpecProcessingMs(agent.Class, payloadWeight, agent.QueueDepth);
         double buffer = BufferSigmas * agent.Estimator.DriftCoefficient * (oneWay + agent.Estimator.MedianServiceMs);
-        return new((float)median, (float)(median + buffer));
+        return new((float)median, (float)(median + buffer), (float)(median + buffer));
     }
 }
 
@@ -83,7 +90,7 @@ public sealed class FireNowPlanner : IArrivalPlanner
     public PlannerKind Kind => PlannerKind.FireNow;
 
     public LeadEstimate Estimate(AgentRecord agent, Instant now, float payloadWeight, MissBudget budget) =>
-        new(agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs).Median, 0);
+        new(agent.Estimator.For(payloadWeight, agent.QueueDepth, agent.SilentMs).Median, 0, 0);
 }
 
 /// <summary>Leads from the true law, under the same budget of misses; the learned ones for agents that joined beside the simulated fleet, whose law nobody knows.</summary>
@@ -99,7 +106,8 @@ public sealed class OraclePlanner(IArrivalOracle oracle) : IArrivalPlanner
         if (float.IsNaN(median)) return _learned.Estimate(agent, now, payloadWeight, budget);
         float lead95 = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 0.95f);
         float miss = budget.MissOf(MissBudget.TailScaleMs(median, lead95));
-        return new(median, oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 1 - miss));
+        float leadMs = oracle.QuantileMs(agent.AgentIndex, now, payloadWeight, 1 - miss);
+        return new(median, leadMs, MathF.Min(leadMs, lead95));
     }
 }
 

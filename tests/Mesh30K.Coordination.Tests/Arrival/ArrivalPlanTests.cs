@@ -8,11 +8,11 @@ namespace Mesh30K.Coordination.Tests.Arrival;
 
 public sealed class ArrivalPlanTests
 {
-    private static SlipLine Plan(double leadMs, double nowMs, double targetMs, double expiresMs, double bucketMs, PlannerKind kind = PlannerKind.Learned)
+    private static SlipLine Plan(double leadMs, double nowMs, double targetMs, double expiresMs, double bucketMs, PlannerKind kind = PlannerKind.Learned, double? leastMs = null)
     {
         SlipLine line = new() { ReleasedAtTicks = 5 };
         ArrivalPlan.PlanLine(
-            ref line, new LeadEstimate((float)leadMs / 2, (float)leadMs), kind, Fleet.At(targetMs), Fleet.At(nowMs), Fleet.At(expiresMs), (long)(bucketMs * Instant.TicksPerMs));
+            ref line, new LeadEstimate((float)leadMs / 2, (float)leadMs, (float)(leastMs ?? leadMs)), kind, Fleet.At(targetMs), Fleet.At(nowMs), Fleet.At(expiresMs), (long)(bucketMs * Instant.TicksPerMs));
         return line;
     }
 
@@ -47,6 +47,16 @@ public sealed class ArrivalPlanTests
         Assert.Equal(AgentOutcome.InTransit, Plan(100, 0, 100, 1_000, 1).Outcome);
         SlipLine late = Plan(100.25, 0, 100, 1_000, 1);
         Assert.Equal((AgentOutcome.Skipped, SkipReason.InsufficientLeadTime, 100.25f), (late.Outcome, late.Reason, late.LeadMs));
+    }
+
+    [Fact]
+    public void A_send_that_can_still_make_T_leaves_at_once_though_more_lead_was_wanted()
+    {
+        SlipLine tight = Plan(120, 3, 103, 1_000, 1, leastMs: 100);
+        Assert.Equal((AgentOutcome.InTransit, Fleet.At(3).Ticks, 120f), (tight.Outcome, tight.PlannedAtTicks, tight.LeadMs));
+        SlipLine late = Plan(120, 3.25, 103, 1_000, 1, leastMs: 100);
+        Assert.Equal((AgentOutcome.Skipped, SkipReason.InsufficientLeadTime, 100f), (late.Outcome, late.Reason, late.LeadMs));
+        Assert.Equal(Fleet.At(80).Ticks, Plan(120, 3, 200, 1_000, 1, leastMs: 100).PlannedAtTicks);
     }
 
     [Fact]
