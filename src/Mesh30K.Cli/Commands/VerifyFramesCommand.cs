@@ -31,7 +31,7 @@ internal sealed class VerifyFramesCommand : VerbCommand
             throw new CliException(new CliError(ExitCode.Usage, "bad_value", string.Create(CultureInfo.InvariantCulture, $"--cases is {count} and --case {first}; they must be 0 to {CasesMax}")));
         ulong seed = run.Parse.GetValue(_seed);
         long started = Stopwatch.GetTimestamp(), told = started;
-        FrameFuzzReport report = FrameFuzz.Run(first, count, seed, done =>
+        FrameFuzzReport report = FrameFuzz.Run(first, count, seed, Environment.ProcessorCount, done =>
         {
             if (Stopwatch.GetElapsedTime(told) < TimeSpan.FromSeconds(5)) return;
             told = Stopwatch.GetTimestamp();

@@ -136,7 +136,7 @@ public sealed class AgentLinks : IAgentLink, IAsyncDisposable
     }
 
     /// <summary>
-    /// Tells every agent of a cluster, of a sector or of the mesh that is connected now, before its deliveries: CIRCUIT, FREEZE, THAW. Agents that come later are not told. The breakers that use it come with issue 5.
+    /// Tells every agent of a cluster, of a sector or of the mesh that is connected now, before its deliveries: CIRCUIT, FREEZE, THAW. Agents that come later are not told. For a later version's breakers.
     /// </summary>
     /// <param name="target">The cluster or sector, as on the wire; not looked at for the whole mesh.</param>
     /// <returns>How many agents are told.</returns>

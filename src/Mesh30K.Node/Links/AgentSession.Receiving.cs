@@ -119,7 +119,7 @@ internal sealed partial class AgentSession
         OpenedFrame frame = _frames!.Open(bytes.Span, at);
         if (frame.Refusal != FrameRefusal.None)
         {
-            Refuse(WordOf(frame.Refusal), frame.Why!);
+            Refuse(frame.Refusal.Word(), frame.Why!);
             return default;
         }
         Volatile.Write(ref _lastFrameTicks, at.Ticks);
@@ -382,16 +382,4 @@ internal sealed partial class AgentSession
             End(new ByeMessage { Reason = "idle: no frame for three heartbeats" }, WebSocketCloseStatus.NormalClosure, "idle");
         }
     }
-
-    private static string WordOf(FrameRefusal refusal) => refusal switch
-    {
-        FrameRefusal.Malformed => "malformed",
-        FrameRefusal.WrongAddress => "wrong_address",
-        FrameRefusal.WrongEpoch => "wrong_epoch",
-        FrameRefusal.Expired => "expired",
-        FrameRefusal.UnknownKey => "unknown_key",
-        FrameRefusal.Replayed => "replayed",
-        FrameRefusal.BadSignature => "bad_signature",
-        _ => throw new ArgumentOutOfRangeException(nameof(refusal), refusal, "accepted frames have no word"),
-    };
 }

@@ -55,7 +55,7 @@ public sealed class Ed25519PrivateKey : IDisposable
     public static Ed25519PrivateKey FromPem(ReadOnlySpan<char> pem)
     {
         if (!PemEncoding.TryFind(pem, out PemFields fields) || !pem[fields.Label].SequenceEqual(PemLabel))
-            throw new FormatException("not a private key in PEM: a line -----BEGIN PRIVATE KEY----- is missing (openssl genpkey -algorithm ed25519 writes one)");
+            throw new FormatException("not a private key in PEM: there is no block labelled PRIVATE KEY (openssl genpkey -algorithm ed25519 writes one)");
         Span<byte> der = stackalloc byte[Pkcs8Prefix.Length + SeedBytes];
         try
         {

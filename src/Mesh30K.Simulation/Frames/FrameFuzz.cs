@@ -24,7 +24,7 @@ public sealed record FrameFuzzReport(long Cases, IReadOnlyDictionary<string, lon
 
 /// <summary>
 /// Sends changed, forged and replayed frames through gates and demands that each is refused, with the right word where only one is right, and that the good frame it was made from is accepted right after.
-/// Deterministic from the seed: cases belong to sessions of <see cref="CasesPerSession"/>, which do not depend on each other, so sessions run on all cores.
+/// Deterministic from the seed: cases belong to sessions of <see cref="CasesPerSession"/>, which do not depend on each other, so sessions run side by side.
 /// </summary>
 public static class FrameFuzz
 {
@@ -38,9 +38,10 @@ public static class FrameFuzz
     /// <param name="first">The first case's number; those before it in its session are run too, since it depends on them, and not counted.</param>
     /// <param name="cases">How many.</param>
     /// <param name="seed">The same seed gives the same cases.</param>
+    /// <param name="workers">Sessions that run at once, at least 1; the result does not depend on it.</param>
     /// <param name="progress">Told now and then how many are done, on any thread.</param>
     /// <param name="stop">Ends the run by an exception.</param>
-    public static FrameFuzzReport Run(long first, long cases, ulong seed, Action<long>? progress = null, CancellationToken stop = default)
+    public static FrameFuzzReport Run(long first, long cases, ulong seed, int workers, Action<long>? progress, CancellationToken stop)
     {
         using FuzzWorld world = new(seed);
         VerifiedRoots roots = new();
@@ -48,7 +49,7 @@ public static class FrameFuzz
         long[] refused = new long[Enum.GetValues<FrameRefusal>().Length];
         List<FrameViolation> violations = [];
         long accepted = 0, done = 0;
-        ParallelOptions options = new() { CancellationToken = stop, MaxDegreeOfParallelism = Environment.ProcessorCount };
+        ParallelOptions options = new() { CancellationToken = stop, MaxDegreeOfParallelism = workers };
         _ = Parallel.For(first / CasesPerSession, ((first + cases - 1) / CasesPerSession) + 1, options, (session, state) =>
         {
             SessionRun run = new(world, seed, session, roots);

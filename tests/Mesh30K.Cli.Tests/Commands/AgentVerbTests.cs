@@ -58,6 +58,20 @@ public sealed class AgentVerbTests
         Assert.DoesNotContain("mt1.", run.Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_token_for_a_webhook_is_given_only_for_an_allowed_address()
+    {
+        await using RunningNode node = await RunningNode.StartEmptyAsync("--allow-webhook", "http://127.0.0.1:9000/hooks/");
+        foreach (string address in (string[])["http://127.0.0.1:9000/other", "http://127.0.0.1:9001/hooks/a", "http://169.254.169.254/hooks/"])
+        {
+            CommandLineRun refused = await node.RunAsync("agent", "enrol", "hasher", "--class", "edge", "--webhook", address, "--json");
+            Assert.NotEqual(ExitCode.Ok, refused.Exit);
+            Assert.Equal("webhook_not_allowed", refused.Json().GetProperty("error").GetProperty("code").GetString());
+        }
+        JsonElement token = (await node.RunAsync("agent", "enrol", "hasher", "--class", "edge", "--webhook", "http://127.0.0.1:9000/hooks/a", "--json")).Json();
+        Assert.StartsWith("mt1.", token.GetProperty("token").GetString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("usage", "agent", "enrol", "x")]
     [InlineData("usage", "agent", "enrol", "--person")]

@@ -32,6 +32,15 @@ public sealed class FleetFileTests
     }
 
     [Fact]
+    public void A_file_says_which_webhooks_may_be_called()
+    {
+        FleetFile file = FleetFile.Parse("node: {webhooks: {allow: [\"https://agents.example.com/hooks/\", \"http://127.0.0.1:9000/\"]}}", "fleet.yaml").OrThrow();
+        Assert.Equal(["https://agents.example.com/hooks/", "http://127.0.0.1:9000/"], file.Node.WebhooksAllowed);
+        CliException wrong = Assert.Throws<CliException>(() => FleetFile.Parse("node: {webhooks: {allow: [\"ftp://agents.example.com/\"]}}", "fleet.yaml").OrThrow());
+        Assert.Contains("node.webhooks.allow", wrong.Error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_file_may_leave_room_for_agents_that_join()
     {
         FleetFile none = FleetFile.EmptyFor(Folder);

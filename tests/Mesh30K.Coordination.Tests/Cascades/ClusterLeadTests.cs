@@ -106,6 +106,24 @@ public sealed class ClusterLeadTests
     }
 
     [Fact]
+    public void An_agent_that_lacks_a_capability_is_listed_with_what_is_missing_and_what_it_has()
+    {
+        AgentRecord?[] agents = [Fleet.Agent(0, ImpedanceClass.Edge, "vision", "route"), Fleet.Agent(1), Fleet.Agent(2, ImpedanceClass.Edge, "vision", "route")];
+        agents[2]!.State = OperationalState.Offline;
+        ClusterLead lead = Fleet.Lead(agents, Fleet.Planners());
+        Effects effects = new();
+        lead.Step(Fleet.Order(1, 100, Fleet.Spec() with { RequiredCapabilities = ["hash", "vision"] }), Fleet.Start, effects);
+        ClusterReport report = Assert.IsType<ClusterReport>(Assert.Single(effects.Signals.Items.ToArray()).Body);
+        Assert.Equal(
+            [
+                """a0 CapabilityMissing CapabilityMismatch ["hash"] ["vision","route"]""",
+                """a1 CapabilityMissing CapabilityMismatch ["hash","vision"] []""",
+                "a2 Offline   ",
+            ],
+            report.Roster.Select(r => $"{r.Agent} {r.Reason} {r.Conflict?.Type} {r.Conflict?.ExpectedValue} {r.Conflict?.ReceivedValue}"));
+    }
+
+    [Fact]
     public void Overlapping_operations_are_counted_apart_and_one_too_many_is_answered_busy()
     {
         ClusterLead lead = Fleet.Lead(Fleet.Agents(2), Fleet.Planners(10, 10));

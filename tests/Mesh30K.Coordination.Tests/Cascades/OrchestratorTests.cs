@@ -29,6 +29,9 @@ public sealed class OrchestratorTests
 
     private static OperationSpec Spec(CascadeStrategy? cascade = null) => new() { TargetInMs = 300, WindowMs = 100, TimeoutMs = 1_000, Cascade = cascade };
 
+    private static OperationSpec Direct =>
+        Spec() with { Strategy = RoutingStrategy.Direct, Selector = new Selector { Scope = SelectorScope.Agents, Places = [new(ClusterAddress.Of(Shape, 3), 1)] } };
+
     private void Submit(double atMs, string name, OperationSpec spec) => _t.Input(atMs, $"submit {name}", (now, e) =>
     {
         if (_mesh.Submit(spec, default, now, e).Error is { } error) throw new InvalidOperationException(error);
@@ -290,6 +293,48 @@ public sealed class OrchestratorTests
         Report(961, 2, 1, 60);
         Assert.Equal([(1, OperationStatus.Partial), (3, OperationStatus.Success), (2, OperationStatus.Expired)], _t.Completed.Select(r => ((int)r.Number, r.Status)));
         Assert.Equal((0, 0), (_mesh.Running, _mesh.Queued));
+    }
+
+    [Fact]
+    public void Transcript_of_a_direct_operation_that_does_not_wait_behind_cascades()
+    {
+        Submit(0, "cascade", Spec());
+        Submit(1, "second cascade", Spec());
+        Submit(2, "direct", Direct);
+        Report(20, 2, 1, 1);
+        Report(310, 1, 0, 60);
+        Report(311, 1, 1, 60);
+        Is("""
+            t=0ms submit cascade
+              timer orchestrator #1 at 650
+              → sector/0: order #1 T=300 until=400
+              → sector/1: order #1 T=300 until=400
+            t=1ms submit second cascade
+            t=2ms submit direct
+              timer orchestrator #2 at 652
+              → sector/1: order #2 T=302 until=402
+            t=20ms sector 1 reports #2
+              done 3: Success Proceed ready=1 conflict=0 transit=0 skipped=0 sectors=1 clusters=2
+            t=310ms sector 0 reports #1
+            t=311ms sector 1 reports #1
+              timer orchestrator #3 at 961
+              → sector/0: order #3 T=611 until=711
+              → sector/1: order #3 T=611 until=711
+              done 1: Success Proceed ready=120 conflict=0 transit=0 skipped=0 sectors=2 clusters=4
+            """);
+    }
+
+    [Fact]
+    public void Direct_operations_have_places_and_a_queue_of_their_own_and_hold_up_no_cascade()
+    {
+        Orchestrator one = new(Shape, Fleet.Planners(), new ArrivalOptions(), new OrchestratorOptions { ConcurrentMax = 1, DirectMax = 1, QueuedMax = 1 });
+        Effects effects = new();
+        Assert.True(one.Submit(Direct, default, Fleet.Start, effects).Accepted);
+        Assert.True(one.Submit(Direct, default, Fleet.Start, effects).Accepted);
+        Assert.Equal("1 operations are waiting already; try again later", one.Submit(Direct, default, Fleet.Start, effects).Error);
+        Assert.Equal((1, 1), (one.Running, one.Queued));
+        Assert.True(one.Submit(Spec(), default, Fleet.Start, effects).Accepted);
+        Assert.Equal((2, 1), (one.Running, one.Queued));
     }
 
     [Fact]

@@ -75,6 +75,79 @@ public sealed class SectorTests
         Assert.EndsWith("late", t.ToString());
     }
 
+    private static Transcript JoinsAndLeaves(SectorUnit unit)
+    {
+        RoleAddress lead = RoleAddress.OfLead(1, 0);
+        Transcript t = new();
+        void Order(double atMs, long handle, double targetMs) => t.Input(atMs, $"order #{handle}", (now, e) => unit.Step(Fleet.Order(handle, targetMs, ttlMs: 1_000), lead, now, e));
+        void Change(double atMs, MemberChangeKind kind, int agent, int slot) => t.Input(atMs, $"a{agent} {kind} slot {slot}", (now, e) =>
+            unit.Step(new MemberChange(kind, agent, new AgentPlace(Cluster(0), slot), new AgentDescription(new AgentId($"a{agent}"), ImpedanceClass.Edge, [])), now, e));
+        void Ack(double atMs, long handle, int slot) => t.Input(atMs, $"ack #{handle} slot {slot}", (now, e) => unit.Step(Fleet.Ack(handle, slot, atMs), 0, now, e));
+
+        Order(0, 1, 100);
+        Change(10, MemberChangeKind.Join, 2, 2);
+        Change(20, MemberChangeKind.Leave, 1, 1);
+        Order(30, 2, 300);
+        t.Release();
+        Ack(99, 1, 1);
+        Ack(101, 1, 0);
+        Change(110, MemberChangeKind.Join, 3, 1);
+        Ack(111, 1, 1);
+        Ack(299, 2, 0);
+        Ack(300, 2, 2);
+        Change(301, MemberChangeKind.Leave, 0, 0);
+        Order(310, 3, 400);
+        t.Release(slot: 1);
+        Change(320, MemberChangeKind.Leave, 2, 2);
+        t.Input(500, "timer #3", (now, e) => unit.Step(new TimerRequest(now, lead, 3, 0), now, e));
+        t.Input(1_000, "sweep", (now, e) => unit.Sweep(now, 0, publish: false, e));
+        t.Input(1_001, "sweep", (now, e) => unit.Sweep(now, 1, publish: false, e));
+        return t;
+    }
+
+    [Fact]
+    public void Transcript_of_agents_that_join_and_leave_while_operations_count_them()
+    {
+        SectorUnit unit = Unit([Fleet.Agent(0), Fleet.Agent(1), null]);
+        Assert.Equal(
+            """
+            t=0ms order #1
+              send a0 at 90
+              send a1 at 90
+              timer sector/1/cluster/0 #1 at 200
+            t=10ms a2 Join slot 2
+            t=20ms a1 Leave slot 1
+            t=30ms order #2
+              send a0 at 290
+              send a2 at 290
+              timer sector/1/cluster/0 #2 at 400
+            t=99ms ack #1 slot 1
+            t=101ms ack #1 slot 0
+              → sector/1: cluster 0 report #1 ready=2 conflict=0 transit=0 skipped=0 hits=2 by-T=2
+              a1 has left sector/1/cluster/0 slot 1
+            t=110ms a3 Join slot 1
+            t=111ms ack #1 slot 1
+            t=299ms ack #2 slot 0
+            t=300ms ack #2 slot 2
+              → sector/1: cluster 0 report #2 ready=2 conflict=0 transit=0 skipped=0 hits=2 by-T=2
+            t=301ms a0 Leave slot 0
+              a0 has left sector/1/cluster/0 slot 0
+            t=310ms order #3
+              send a3 at 390
+              send a2 at 390
+              timer sector/1/cluster/0 #3 at 500
+            t=320ms a2 Leave slot 2
+            t=500ms timer #3
+              → sector/1: cluster 0 report #3 ready=0 conflict=0 transit=2 skipped=0 hits=0 by-T=0 | a3 InTransit | a2 InTransit
+            t=1000ms sweep
+            t=1001ms sweep
+              a2 has left sector/1/cluster/0 slot 2
+            """,
+            JoinsAndLeaves(unit).ToString());
+        Assert.Equal((1, 0, 0), (unit.Leads[0].Counters.UnknownAcks, unit.Leads[0].Counters.DuplicateAcks, unit.Leads[0].Counters.LateAcks));
+        Assert.Equal(0, unit.Leads[0].Agents[1]!.Estimator.Samples);
+    }
+
     [Fact]
     public void A_silent_lead_of_a_sample_leaves_its_quota_in_transit_and_one_of_a_skipped_class_nothing()
     {

@@ -35,6 +35,7 @@ internal sealed class Transcript
         }
         foreach (ref readonly TimerRequest t in Effects.Timers.Items) _lines.Add($"  timer {t.Owner} #{t.Operation} at {Fleet.Ms(t.At)}");
         foreach (ref readonly Signal s in Effects.Signals.Items) _lines.Add($"  → {s.To}: {Text(s.Body)}");
+        foreach (ref readonly AgentDeparted d in Effects.Departed.Items) _lines.Add($"  a{d.AgentIndex} has left {d.Place.Cluster} slot {d.Place.Slot}");
         foreach (ref readonly OperationResult r in Effects.Completed.Items)
         {
             Completed.Add(r);

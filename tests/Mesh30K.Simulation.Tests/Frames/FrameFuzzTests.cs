@@ -12,7 +12,7 @@ public sealed class FrameFuzzTests
         Assert.Equal(640, parts.Sum(p => p.Cases));
         foreach ((string word, long frames) in whole.Refused) Assert.Equal(frames, parts.Sum(p => p.Refused[word]));
         Assert.Equal((640, 640), (whole.Cases, whole.AcceptedValid));
-        Assert.NotEqual(whole.Refused, FrameFuzz.Run(0, 640, 42, null, TestContext.Current.CancellationToken).Refused);
+        Assert.NotEqual(whole.Refused, FrameFuzz.Run(0, 640, 42, 2, null, TestContext.Current.CancellationToken).Refused);
     }
 
     [Fact]
@@ -29,7 +29,7 @@ public sealed class FrameFuzzTests
 
     private static FrameFuzzReport Run(long first, long cases)
     {
-        FrameFuzzReport report = FrameFuzz.Run(first, cases, 7, null, TestContext.Current.CancellationToken);
+        FrameFuzzReport report = FrameFuzz.Run(first, cases, 7, 2, null, TestContext.Current.CancellationToken);
         Assert.Empty(report.Violations);
         return report;
     }

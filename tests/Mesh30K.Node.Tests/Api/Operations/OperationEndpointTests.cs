@@ -82,6 +82,34 @@ public sealed class OperationEndpointTests
         Assert.Equal(0, mesh.Link.Delivered);
     }
 
+    [Theory]
+    [InlineData("""{"required_capabilities":["visoin"]}""", "None of the 300 selected agents has the capability visoin", "visoin", "route,vision")]
+    [InlineData("""{"required_capabilities":["route","vision"],"selector":{"class":"edge"}}""", "agents has the capability vision", "vision", "route")]
+    [InlineData("""{"selector":{"capability":"hash"}}""", "has the capability hash", "hash", "route,vision")]
+    [InlineData("""{"strategy":"pipeline","required_capabilities":["vision"],"stages":[{"class":"gpu"},{"agents":["edge-014"]}]}""", "None of the 1 selected agents", "vision", "route")]
+    public async Task What_none_of_the_selected_can_do_is_refused_with_the_conflict(string json, string says, string missing, string held)
+    {
+        await using MeshFixture mesh = await MeshFixture.StartAsync();
+        JsonElement problem = await ApiFixture.Problem(await mesh.PostAsync(json), HttpStatusCode.Conflict);
+        Assert.Equal("capability_mismatch", Text(problem, "code"));
+        Assert.Contains(says, ApiFixture.Detail(problem), StringComparison.Ordinal);
+        JsonElement conflict = problem.GetProperty("conflict");
+        Assert.Equal("CAPABILITY_MISMATCH", Text(conflict, "type"));
+        Assert.Equal((missing, held), (Joined("expected_value"), Joined("received_value")));
+        Assert.Equal(0, mesh.Link.Delivered);
+        string Joined(string name) => string.Join(',', conflict.GetProperty(name).EnumerateArray().Select(v => v.GetString()));
+    }
+
+    [Fact]
+    public async Task Who_lacks_a_capability_that_others_have_is_in_the_roster_with_the_conflict()
+    {
+        await using MeshFixture mesh = await MeshFixture.StartAsync();
+        string id = Text(await mesh.RunAsync("""{"required_capabilities":["vision"],"selector":{"agents":["edge-014","gpu-015"]},"strategy":"direct","window_ms":300,"timeout_ms":2000}"""), "operation_id");
+        JsonElement entry = Assert.Single((await mesh.GetAsync($"/v1/operations/{id}/roster")).GetProperty("roster").EnumerateArray());
+        Assert.Equal(("edge-014", "CAPABILITY_MISMATCH"), (Text(entry, "agent_id"), Text(entry, "conflict_type")));
+        Assert.Equal(("[\"vision\"]", "[\"route\"]"), (entry.GetProperty("expected_value").GetRawText(), entry.GetProperty("received_value").GetRawText()));
+    }
+
     [Fact]
     public async Task All_that_is_wrong_is_told_at_once()
     {
