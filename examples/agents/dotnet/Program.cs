@@ -5,7 +5,7 @@ using Mesh30K.Protocol.Identity;
 
 if (args is not [string identity, ..])
 {
-    Console.Error.WriteLine("WordAgent IDENTITY_FOLDER [ID]   the node in MESH_NODE; the first time the id, and in MESH_TOKEN the token of `mesh agent enrol`");
+    Console.Error.WriteLine("WordAgent IDENTITY_FOLDER [ID]   the node in MESH_NODE; the first time the id, and in MESH_ENROL_TOKEN the token of `mesh agent enrol`");
     return 2;
 }
 
@@ -21,7 +21,7 @@ MeshAgent agent = new(new MeshAgentOptions
     Node = new Uri(Environment.GetEnvironmentVariable("MESH_NODE") ?? "http://127.0.0.1:7300"),
     IdentityFolder = identity,
     Id = args.Length > 1 ? new AgentId(args[1]) : null,
-    Token = Environment.GetEnvironmentVariable("MESH_TOKEN"),
+    Token = Environment.GetEnvironmentVariable("MESH_ENROL_TOKEN"),
     Log = Console.WriteLine,
 });
 await using (agent)

@@ -60,8 +60,8 @@ async function enrol(key, token, id) {
 
 const key = loadKey();
 if (!existsSync(join(options.identity, 'agent.json'))) {
-  if (!process.env.MESH_TOKEN || !options.id) fail('not enrolled yet: give --id NAME and the token of `mesh agent enrol` in MESH_TOKEN');
-  await enrol(key, process.env.MESH_TOKEN.trim(), options.id);
+  if (!process.env.MESH_ENROL_TOKEN || !options.id) fail('not enrolled yet: give --id NAME and the token of `mesh agent enrol` in MESH_ENROL_TOKEN');
+  await enrol(key, process.env.MESH_ENROL_TOKEN.trim(), options.id);
 }
 const self = JSON.parse(readFileSync(join(options.identity, 'agent.json'), 'utf8'));
 const meshKeys = new Map(self.mesh_keys.map((text) => [keyId(Buffer.from(text, 'base64url')), publicKeyOf(text)]));

@@ -305,9 +305,9 @@ def main():
     options.add_argument("--listen", default="127.0.0.1:7401", help="where the mesh posts to")
     given = options.parse_args()
     if not os.path.exists(os.path.join(given.identity, "agent.json")):
-        token = os.environ.get("MESH_TOKEN")
+        token = os.environ.get("MESH_ENROL_TOKEN")
         if not token or not given.id:
-            sys.exit("not enrolled yet: give --id NAME and the token of `mesh agent enrol` in MESH_TOKEN")
+            sys.exit("not enrolled yet: give --id NAME and the token of `mesh agent enrol` in MESH_ENROL_TOKEN")
         enrol(given.identity, given.node, token.strip(), given.id)
     agent = Agent(given.identity)
     host, _, port = given.listen.rpartition(":")

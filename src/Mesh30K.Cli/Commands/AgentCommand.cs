@@ -76,7 +76,7 @@ public sealed class AgentEnrolCommand : NodeVerb
         if (run.Parse.GetValue(_id) is null) throw Wrong("a person needs a name", "Such as `mesh agent enrol ana --person`.");
         if (run.Parse.GetValue(_class) is { } given && !(ImpedanceClasses.TryParse(given, out ImpedanceClass known) && known == ImpedanceClass.Human)) throw Wrong($"a person is of class human, not {given}", "Leave out --class.");
         foreach (Option option in (Option[])[_webhook, _uses, _valid, _bare])
-            if (run.Parse.GetResult(option) is not null) throw Wrong($"{option.Name} does not go with --person: a person gets no token", $"Leave out {option.Name}.");
+            if (run.Parse.GetResult(option) is { Implicit: false }) throw Wrong($"{option.Name} does not go with --person: a person gets no token", $"Leave out {option.Name}.");
     }
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
@@ -116,8 +116,16 @@ public sealed class AgentEnrolCommand : NodeVerb
     {
         string who = t.AgentId is null ? "an agent that names itself" : $"agent {t.AgentId}";
         string often = t.Uses == 1 ? "works once" : $"works {t.Uses} times";
+        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, {Next(t, node.GetLeftPart(UriPartial.Authority))}";
+    }
+
+    /// <summary><c>mesh agent run</c> opens a connection, so it is no agent for a webhook: that one is a server of its own.</summary>
+    private static string Next(TokenView t, string node)
+    {
         string name = t.AgentId ?? "NAME";
-        return $"Token for {who} ({t.AgentClass}), {often}, until {t.ValidUntil}. It is a secret and is not shown again:\n\n{t.Token}\n\nNext, where the agent lives, with the token in the variable MESH_TOKEN:\n  mesh agent run --node {node.GetLeftPart(UriPartial.Authority)} --identity {name} --id {name} -- COMMAND";
+        return t.Webhook is { } address
+            ? $"start the server behind {address} with the token in the variable MESH_ENROL_TOKEN; it enrols with POST {node}/v1/agents/enrol. Such as examples/agents/python:\n  python3 agent.py --node {node} --identity {name} --id {name} --listen HOST:PORT"
+            : $"where the agent lives, with the token in the variable MESH_ENROL_TOKEN:\n  mesh agent run --node {node} --identity {name} --id {name} -- COMMAND";
     }
 
     private static void WriteTexts(Utf8JsonWriter json, string[] capabilities)

@@ -8,7 +8,7 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>Any command becomes an agent: enrols if it must, connects, and does each delivery with the command until it is stopped.</summary>
 public sealed class AgentRunCommand : VerbCommand
 {
-    private const string TokenVariable = "MESH_TOKEN";
+    internal const string TokenVariable = "MESH_ENROL_TOKEN";
     private const string NodeVariable = "MESH_NODE";
     private const string UsualNode = "http://127.0.0.1:7300";
     private const string FromStdin = "-";

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
 using Mesh30K.Cli.Client;
+using Mesh30K.Cli.Commands;
 
 namespace Mesh30K.Cli.Queue;
 
@@ -27,7 +28,7 @@ internal sealed class TaskChild : IDisposable
         _error = new OutputTail(process.StandardError, OutputCharsMax);
     }
 
-    /// <summary>Starts it. Throws a <see cref="CliException"/> when there is no such command.</summary>
+    /// <summary>Starts it, in this process's environment without the secret that an agent enrols with. Throws a <see cref="CliException"/> when there is no such command.</summary>
     /// <param name="outputCharsMax">Characters of the output that are kept: its end.</param>
     public static TaskChild Start(
         IReadOnlyList<string> command, string workingDirectory, IReadOnlyDictionary<string, string> environment, string input, int outputCharsMax = OutputCharsMax)
@@ -40,6 +41,7 @@ internal sealed class TaskChild : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        start.Environment.Remove(AgentRunCommand.TokenVariable);
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         TaskChild child;
         try
