@@ -101,7 +101,7 @@ public sealed class ExampleAgentsTests
     private static async Task<JsonElement> CascadeAsync(RunningNode node, string payload) =>
         (await node.RunAsync("cascade", "--capability", "example", "--payload", payload, "--window", $"{WindowMs}", "--timeout", $"{TimeoutMs}", "--json")).Json();
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using TcpListener listener = new(IPAddress.Loopback, 0);
         listener.Start();
