@@ -72,6 +72,16 @@ public sealed class AgentVerbTests
         Assert.StartsWith("mt1.", token.GetProperty("token").GetString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_comes_next_fits_how_the_agent_is_reached()
+    {
+        await using RunningNode node = await RunningNode.StartEmptyAsync("--allow-webhook", "http://127.0.0.1:9/");
+        Assert.Contains("mesh agent run --node", (await node.RunAsync("agent", "enrol", "caller", "--class", "edge")).Out, StringComparison.Ordinal);
+        string webhook = (await node.RunAsync("agent", "enrol", "called", "--class", "edge", "--webhook", "http://127.0.0.1:9/")).Out;
+        Assert.Contains("start the server behind http://127.0.0.1:9/", webhook, StringComparison.Ordinal);
+        Assert.DoesNotContain("mesh agent run", webhook, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("usage", "agent", "enrol", "x")]
     [InlineData("usage", "agent", "enrol", "--person")]

@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace Mesh30K.Cli.Tests.Agents;
+
+/// <summary><c>mesh agent run</c> with a script: what its exit code becomes, what it may know, and its end.</summary>
+public sealed class AgentRunTests
+{
+    private const string Script = """
+        #!/bin/sh
+        case "$(cat)" in
+          secret) echo "token=${MESH_ENROL_TOKEN-none} id=${MESH_MESSAGE_ID:+given}" ;;
+          bad) echo first >&2; echo "the sums differ" >&2; exit 65 ;;
+          unable) exit 69 ;;
+          other) exit 7 ;;
+          hang) echo $$ > pid.new; mv pid.new pid; exec sleep 600 ;;
+        esac
+        """;
+
+    [Fact]
+    public async Task The_exit_code_is_the_answer_the_token_stays_with_the_agent_and_work_that_nobody_wants_is_killed()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("needs sh");
+        await using RunningNode node = await RunningNode.StartEmptyAsync();
+        node.Folder.Write("worker.sh", Script);
+        using ExampleAgent agent = ExampleAgent.Start(
+            node, node.Folder.FullName, "export MESH_ENROL_TOKEN=$(mesh agent enrol script --class local --capability script --bare)", "mesh agent run --identity .agent --id script -- sh worker.sh");
+        await agent.WroteAsync("connected as script");
+
+        JsonElement secret = await AskUntilSentAsync(node, "secret");
+        Assert.Equal((1, "token=none id=given"), (Count(secret, "ready"), secret.GetProperty("answers").GetProperty("groups")[0].GetProperty("value").GetString()));
+        foreach ((string payload, string type) in ((string, string)[])[("bad", "DATA_CONTRADICTION"), ("unable", "CAPABILITY_MISMATCH"), ("other", "OTHER")])
+        {
+            JsonElement conflict = await OperationAsync(node, payload);
+            Assert.Equal((1, 0, 1), (Count(conflict, "sent"), Count(conflict, "ready"), Count(conflict, "conflict")));
+            Assert.Equal(type, conflict.GetProperty("answers").GetProperty("conflict_types")[0].GetProperty("type").GetString());
+        }
+
+        JsonElement hung = await OperationAsync(node, "hang", "--ttl", "3000");
+        Assert.Equal(1, Count(hung, "transit"));
+        int pid = int.Parse(await File.ReadAllTextAsync(Path.Combine(node.Folder.FullName, "pid"), TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        while (Directory.Exists($"/proc/{pid}")) await Task.Delay(50, limit.Token);
+        Assert.Equal(1, Count(await OperationAsync(node, "secret"), "ready"));
+    }
+
+    private static async Task<JsonElement> AskUntilSentAsync(RunningNode node, string payload)
+    {
+        for (int round = 1; ; round++)
+        {
+            JsonElement operation = await OperationAsync(node, payload);
+            if (Count(operation, "sent") == 1) return operation;
+            Assert.True(round < 40, operation.ToString());
+            await Task.Delay(250, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static async Task<JsonElement> OperationAsync(RunningNode node, string payload, params string[] more) =>
+        (await node.RunAsync(["ask", payload, "--capability", "script", "--planner", "fire-now", "--window", "2000", "--timeout", "5000", "--json", .. more])).Json();
+
+    private static int Count(JsonElement operation, string state) => operation.GetProperty("counts").GetProperty(state).GetInt32();
+}
