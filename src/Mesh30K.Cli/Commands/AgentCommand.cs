@@ -76,7 +76,7 @@ public sealed class AgentEnrolCommand : NodeVerb
         if (run.Parse.GetValue(_id) is null) throw Wrong("a person needs a name", "Such as `mesh agent enrol ana --person`.");
         if (run.Parse.GetValue(_class) is { } given && !(ImpedanceClasses.TryParse(given, out ImpedanceClass known) && known == ImpedanceClass.Human)) throw Wrong($"a person is of class human, not {given}", "Leave out --class.");
         foreach (Option option in (Option[])[_webhook, _uses, _valid, _bare])
-            if (run.Parse.GetResult(option) is not null) throw Wrong($"{option.Name} does not go with --person: a person gets no token", $"Leave out {option.Name}.");
+            if (run.Parse.GetResult(option) is { Implicit: false }) throw Wrong($"{option.Name} does not go with --person: a person gets no token", $"Leave out {option.Name}.");
     }
 
     private protected override async Task<ExitCode> RunAsync(VerbRun run, NodeClient client)
