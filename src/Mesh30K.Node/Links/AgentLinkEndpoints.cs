@@ -43,7 +43,8 @@ public static class AgentLinkEndpoints
     private static Problem Full(string code, AgentLinks links) => code switch
     {
         "connection_limit" => Problem.Unavailable(
-            $"The node has its {links.ConnectionsMax} agents.", "Try again later; an operator raises node.agents_max and the limit of open files.", retryAfterSeconds: 30) with { Code = code },
+            $"The node has its {links.ConnectionsMax} agents.", "Try again later; an operator raises node.agents_max and the limit of open files.", retryAfterSeconds: 30) with
+        { Code = code },
         "busy" => Problem.Unavailable("Too many agents connect at this moment.", "Try again in a moment.") with { Code = code },
         _ => Problem.Unavailable("The node is stopping.", "Try again when it is back.", retryAfterSeconds: 5) with { Code = code },
     };

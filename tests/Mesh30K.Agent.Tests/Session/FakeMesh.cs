@@ -136,8 +136,13 @@ internal sealed class FakeMesh : IAsyncDisposable
             context.Response.StatusCode = good ? 201 : 400;
             answer = JsonSerializer.Serialize(new
             {
-                agent_id = agent.Value, agent_class = "CLASS_C_PERSISTENT", capabilities = Array.Empty<string>(), key = key.Id.Value, mesh_id = MeshId,
-                mesh_keys = new[] { new { key = Key.PublicKey.Id.Value, public_key = Key.PublicKey.ToString() } }, rotate_by = "2030-01-01T00:00:00Z",
+                agent_id = agent.Value,
+                agent_class = "CLASS_C_PERSISTENT",
+                capabilities = Array.Empty<string>(),
+                key = key.Id.Value,
+                mesh_id = MeshId,
+                mesh_keys = new[] { new { key = Key.PublicKey.Id.Value, public_key = Key.PublicKey.ToString() } },
+                rotate_by = "2030-01-01T00:00:00Z",
             });
         }
         await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(answer));
@@ -166,7 +171,14 @@ internal sealed class FakeMesh : IAsyncDisposable
             if (await link.ReadAsync(_stop.Token) is not ProofMessage { Echo: "bWVzaC1ub25jZS1oZXJl" }) return;
             await link.SendAsync(new WelcomeMessage
             {
-                AgentId = hello.AgentId, AgentClass = ImpedanceClass.Persistent, ClusterId = default, Capabilities = [], HeartbeatMs = 300, IdleMs = 10_000, Redelivered = 0, RotateBy = RotateBy,
+                AgentId = hello.AgentId,
+                AgentClass = ImpedanceClass.Persistent,
+                ClusterId = default,
+                Capabilities = [],
+                HeartbeatMs = 300,
+                IdleMs = 10_000,
+                Redelivered = 0,
+                RotateBy = RotateBy,
             });
             await _links.Writer.WriteAsync(link);
         }

@@ -87,6 +87,7 @@ public sealed class AgentVerbTests
     [InlineData("usage", "agent", "enrol", "--person")]
     [InlineData("usage", "agent", "enrol", "ana", "--person", "--uses", "2")]
     [InlineData("usage", "agent", "enrol", "ana", "--person", "--class", "gpu")]
+    [InlineData("usage", "agent", "enrol", "ana", "--person", "--bare")]
     [InlineData("usage", "inbox", "answer", "k7f3q")]
     [InlineData("usage", "inbox", "answer", "k7f3q", "--ready", "--conflict", "no")]
     [InlineData("usage", "inbox", "--watch")]

@@ -17,7 +17,7 @@ public sealed class DelegateCommandTests
         CommandLineRun text = await node.RunAsync("delegate", "Approve", "--to", "CLASS_F_HUMAN", "--timeout", "50ms");
         Assert.StartsWith("Nobody did it within", text.Out, StringComparison.Ordinal);
         CommandLineRun refused = await node.RunAsync("delegate", "x", "--capability", "telepathy", "--json");
-        Assert.Equal((ExitCode.Usage, "capability_mismatch"), (refused.Exit, refused.Json().GetProperty("error").GetProperty("code").GetString()));
+        Assert.Equal((ExitCode.NotAchieved, "capability_mismatch"), (refused.Exit, refused.Json().GetProperty("error").GetProperty("code").GetString()));
         Assert.Contains("telepathy", refused.Json().GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 

@@ -29,12 +29,14 @@ internal sealed class AnsweringLink(MeshHost host, string[] ids) : IAgentLink
 
     public void Deliver(ReadOnlySpan<Delivery> due, Instant releasedAt)
     {
-        Interlocked.Add(ref _delivered, due.Length);
+        bool hold;
         lock (_gate)
         {
-            if (Hold) _held.AddRange(due);
+            hold = Hold;
+            if (hold) _held.AddRange(due);
         }
-        if (!Hold) Answer(due);
+        Interlocked.Add(ref _delivered, due.Length);
+        if (!hold) Answer(due);
     }
 
     public void Release()
@@ -47,6 +49,18 @@ internal sealed class AnsweringLink(MeshHost host, string[] ids) : IAgentLink
             _held.Clear();
         }
         Answer(held);
+    }
+
+    /// <summary>Answers the one that was delivered last; the others go on waiting.</summary>
+    public void ReleaseNewest()
+    {
+        Delivery newest;
+        lock (_gate)
+        {
+            newest = _held[^1];
+            _held.RemoveAt(_held.Count - 1);
+        }
+        Answer([newest]);
     }
 
     private void Answer(ReadOnlySpan<Delivery> due)

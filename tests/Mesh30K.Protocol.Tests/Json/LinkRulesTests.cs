@@ -69,8 +69,13 @@ public sealed class LinkRulesTests
             "PROOF" => new(StringComparer.Ordinal) { ["echo"] = Nonce },
             "WELCOME" => new(StringComparer.Ordinal)
             {
-                ["agent_id"] = "\"a\"", ["agent_class"] = "\"CLASS_E_LOCAL\"", ["cluster_id"] = "\"sector/0/cluster/0\"", ["capabilities"] = "[]",
-                ["heartbeat_ms"] = "5000", ["idle_ms"] = "15000", ["redelivered"] = "0",
+                ["agent_id"] = "\"a\"",
+                ["agent_class"] = "\"CLASS_E_LOCAL\"",
+                ["cluster_id"] = "\"sector/0/cluster/0\"",
+                ["capabilities"] = "[]",
+                ["heartbeat_ms"] = "5000",
+                ["idle_ms"] = "15000",
+                ["redelivered"] = "0",
             },
             "REFUSED" => new(StringComparer.Ordinal) { ["code"] = "\"too_fast\"", ["message"] = "\"\"" },
             "BYE" => new(StringComparer.Ordinal) { ["reason"] = "\"\"" },

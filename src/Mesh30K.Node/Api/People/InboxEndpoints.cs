@@ -104,7 +104,8 @@ internal sealed class InboxEndpoints
     };
 
     private static Problem Missing(string id) => Problem.NotFound(
-        $"There is no item {(id.Length > 32 ? id[..32] + "…" : id)} in any inbox.", "GET /v1/inbox lists what is open. Ended items are kept for a while, and nothing is kept over a restart of the node.") with { Code = "unknown_item" };
+        $"There is no item {(id.Length > 32 ? id[..32] + "…" : id)} in any inbox.", "GET /v1/inbox lists what is open. Ended items are kept for a while, and nothing is kept over a restart of the node.") with
+    { Code = "unknown_item" };
 
     private static string IdOf(HttpContext context) => context.Request.RouteValues["id"] as string ?? "";
 }

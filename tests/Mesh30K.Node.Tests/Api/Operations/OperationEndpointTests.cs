@@ -11,7 +11,7 @@ public sealed class OperationEndpointTests
     public async Task A_cascade_that_is_waited_for_answers_with_its_result()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        JsonElement o = await mesh.RunAsync("""{"cascade":"wave","verb":"act","payload":{"task":"x"},"window_ms":400,"timeout_ms":3000,"priority":3}""");
+        JsonElement o = await mesh.RunAsync("""{"cascade":"wave","verb":"act","payload":{"task":"x"},"target_in_ms":2000,"window_ms":400,"timeout_ms":5000,"priority":3}""");
         Assert.Equal(("ended", "SUCCESS", "wave", "act", 3), (Text(o, "state"), Text(o, "status"), Text(o, "cascade"), Text(o, "verb"), o.GetProperty("priority").GetInt32()));
         Assert.Equal("PROCEED", Text(o.GetProperty("decision"), "decision"));
         JsonElement counts = o.GetProperty("counts");

@@ -210,7 +210,13 @@ public sealed class PeopleLinkTests
 
     private static InboxItem Draft(AgentId person, Instant now, int seconds, int n) => new()
     {
-        Id = "", Person = person, OperationId = new MessageId(0, (ulong)n), Verb = Verb.Act, Payload = "1", AskedAt = now, Deadline = now + TimeSpan.FromSeconds(seconds),
+        Id = "",
+        Person = person,
+        OperationId = new MessageId(0, (ulong)n),
+        Verb = Verb.Act,
+        Payload = "1",
+        AskedAt = now,
+        Deadline = now + TimeSpan.FromSeconds(seconds),
         Address = new InboxAddress(0, 0, 0, n, new MessageId(0, (ulong)n)),
     };
 }
