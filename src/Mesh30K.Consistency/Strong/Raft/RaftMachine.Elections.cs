@@ -1,5 +1,3 @@
-using Mesh30K.Protocol;
-
 namespace Mesh30K.Consistency.Strong.Raft;
 
 public sealed partial class RaftMachine
@@ -84,11 +82,10 @@ public sealed partial class RaftMachine
         if (HasMajority()) BeginToLead();
     }
 
-    /// <summary>The own vote counts only when it is durable, so a majority of votes is one of durable votes.</summary>
+    /// <summary>Only voters count, also for a candidate that is none.</summary>
     private bool HasMajority()
     {
         RaftMembership members = _log.Membership;
-        Invariant.Check(members.IsVoter(Self));
         return _votes.Count(members.IsVoter) >= members.Majority;
     }
 }

@@ -116,6 +116,12 @@ public sealed partial class RaftMachine
 
     private bool IsVoter => _log.Membership.IsVoter(Self);
 
+    /// <summary>
+    /// A voter, or one that its own log removes by an entry that is not yet committed: others may need its log to elect anybody (thesis 4.2.2). It does not
+    /// count its own vote then.
+    /// </summary>
+    private bool MayStand => IsVoter || (_log.MembershipIndex > CommitIndex && _log.MembershipAt(CommitIndex).IsVoter(Self));
+
     private void Tick()
     {
         if (Role == RaftRole.Leader)
@@ -124,7 +130,7 @@ public sealed partial class RaftMachine
         }
         else if (_now >= _electionDue)
         {
-            if (IsVoter) AskWhether();
+            if (MayStand) AskWhether();
             else DelayElection();
         }
     }

@@ -12,7 +12,7 @@ internal sealed class RaftChecker
     private readonly Dictionary<long, ServerId> _leaders = [];
     private readonly Dictionary<(ServerId Voter, long Term), ServerId> _votes = [];
     private readonly Dictionary<(long Index, long Term), (long TermBefore, uint Content)> _entries = [];
-    private readonly List<(long Term, uint Content, ulong Chain)> _committed = [(0, 0, 0)];
+    private readonly List<(long Term, uint Content, ulong Chain, long KnownIn)> _committed = [(0, 0, 0, 0)];
 
     /// <summary>What a read that begins now must see at least: all writes acknowledged and all that a read has shown.</summary>
     public long SeenIndex { get; private set; }
@@ -34,7 +34,7 @@ internal sealed class RaftChecker
 
     public static ulong Chain(ulong before, RaftEntry entry) => (before ^ Content(entry)) * 0x9E3779B97F4A7C15 + (ulong)entry.Term;
 
-    /// <summary>Election safety: at most one leader in a term. Leader completeness: its log holds all that is committed.</summary>
+    /// <summary>Election safety: at most one leader in a term. Leader completeness: its log holds all that was committed in an earlier term.</summary>
     public void Leads(RaftMachine machine)
     {
         if (_leaders.TryGetValue(machine.Term, out ServerId other))
@@ -44,7 +44,8 @@ internal sealed class RaftChecker
         }
         _leaders.Add(machine.Term, machine.Self);
         for (long i = machine.Snapshot.At.Index + 1; i <= Committed; i++)
-            Require(machine.EntryAt(i)?.Term == _committed[(int)i].Term, "leader completeness", $"{machine.Self} leads term {machine.Term} without the committed entry {i}");
+            if (_committed[(int)i].KnownIn < machine.Term)
+                Require(machine.EntryAt(i)?.Term == _committed[(int)i].Term, "leader completeness", $"{machine.Self} leads term {machine.Term} without the committed entry {i} of term {_committed[(int)i].Term}; its own is of {machine.EntryAt(i)?.Term.ToString() ?? "none"}");
     }
 
     /// <summary>A server gives one vote in a term, also across restarts (paper 5.2).</summary>
@@ -71,12 +72,12 @@ internal sealed class RaftChecker
         }
     }
 
-    /// <summary>A server holds that entry for committed.</summary>
-    public void Commits(ServerId server, RaftEntry entry)
+    /// <summary>A server of that term holds that entry for committed.</summary>
+    public void Commits(ServerId server, long serverTerm, RaftEntry entry)
     {
         Require(entry.Index <= _committed.Count, "state machine safety", $"{server} commits {entry.Index}, and nobody {_committed.Count}");
-        if (entry.Index == _committed.Count) _committed.Add((entry.Term, Content(entry), Chain(_committed[^1].Chain, entry)));
-        (long term, uint content, _) = _committed[(int)entry.Index];
+        if (entry.Index == _committed.Count) _committed.Add((entry.Term, Content(entry), Chain(_committed[^1].Chain, entry), serverTerm));
+        (long term, uint content, _, _) = _committed[(int)entry.Index];
         Require((term, content) == (entry.Term, Content(entry)), "state machine safety", $"{server} commits {entry.Index} of term {entry.Term}, others one of term {term}");
     }
 

@@ -20,23 +20,23 @@ internal sealed class RaftNemesis
     {
         (_world, _network, _group) = (world, network, group);
         SimRandom random = world.Random;
-        _everyMs = random.Between(15, 120);
-        if (random.Percent(70)) (_network.LossPercent, _network.DoublePercent, _network.LatePercent) = (random.Next(31), random.Next(21), random.Next(21));
+        _everyMs = random.Between(20, 300);
+        if (random.Percent(75)) (_network.LossPercent, _network.DoublePercent, _network.LatePercent) = (random.Next(31), random.Next(21), random.Next(11));
         (int Percent, Action[] Faults)[] families =
         [
             (70, [CutOneWay, CutServer, CutLeader, CutHalves]),
             (60, [PauseOne, PauseLeader]),
             (60, [ClockAhead, ClockBack, ClockFast, ClockSlow]),
-            (75, [CrashOne, CrashOne, CrashLeader, CrashBusy, CrashCompacting, PowerOfOne, PowerOfAll]),
+            (70, [CrashOne, CrashLeader, CrashWriting, CrashWriting, CrashCompacting, CrashCompacting, PowerOfOne, PowerOfAll]),
             (50, [SlowDisk, FullDisk, FailingSync]),
             (40, [DamageOne]),
-            (75, [AddServer, PromoteServer, PromoteServer, RemoveServer, RemoveLeader]),
+            (75, [AddServer, PromoteServer, PromoteServer, PromoteServer, RemoveServer, RemoveLeader]),
             (60, [TransferLead, TransferLead]),
         ];
         foreach ((int percent, Action[] faults) in families)
             if (random.Percent(percent)) _faults.AddRange(faults);
         if (_faults.Count == 0) _faults.Add(CrashLeader);
-        _group.CrashOneIn = random.Percent(60) ? random.Between(150, 2_000) : 0;
+        _group.CrashOneIn = random.Percent(60) ? random.Between(200, 3_000) : 0;
     }
 
     public void Begin() => _world.Schedule(_world.Now + _world.Random.Ms(1, _everyMs), SimEventKind.Fault);
@@ -112,9 +112,9 @@ internal sealed class RaftNemesis
 
     private void CrashLeader() => On(_group.Leader, "crash_leader", s => s.Crash(_world.Random.OneIn(2)));
 
-    private void CrashBusy() => On(_group.Up.FirstOrDefault(s => s.HasUnsynced), "crash_unsynced", s => s.Crash(_world.Random.OneIn(2)));
+    private void CrashWriting() => On(Any(), "crash_writing_planned", s => s.CrashesWriting = true);
 
-    private void CrashCompacting() => On(_group.Up.FirstOrDefault(s => s.IsCompacting), "crash_compacting", s => s.Crash(_world.Random.OneIn(2)));
+    private void CrashCompacting() => On(Any(), "crash_compacting_planned", s => s.CrashesCompacting = true);
 
     private void PowerOfOne() => On(Any(), "crash_power", s => s.Crash(power: true));
 

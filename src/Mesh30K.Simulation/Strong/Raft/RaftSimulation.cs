@@ -6,11 +6,11 @@ namespace Mesh30K.Simulation.Strong.Raft;
 
 /// <summary>
 /// Runs the production Raft machine and its recovery under virtual time, from one seed: some seconds with faults and clients, in which no rule may break,
-/// then all is healed, and the group has to work again.
+/// then all is healed, and the group has to work again and to bear what it promises to bear.
 /// </summary>
 public static class RaftSimulation
 {
-    private const long FaultyMs = 5_000;
+    private const long FaultyMs = 10_000;
     private const long HealedMsMax = 15_000;
 
     /// <summary>Runs one seed. Never throws for a bug of the machine: that is a violation.</summary>
@@ -49,6 +49,7 @@ internal sealed class RaftRun
     private readonly double _clientEveryMs;
     private long _healedAt = long.MaxValue;
     private long _mustSee;
+    private RaftAfterwards? _afterwards;
 
     public RaftRun(SimWorld world)
     {
@@ -60,7 +61,7 @@ internal sealed class RaftRun
 
     public long ReadsAnswered => _world.Checker.ReadsAnswered;
 
-    /// <summary>Runs to the end of the healed phase; says what did not happen in it, or null.</summary>
+    /// <summary>Runs to the end of the healed phases; says what did not happen in them, or null.</summary>
     public string? ToEnd(long faultyTicks, long healedTicksMax)
     {
         _world.Schedule(faultyTicks, SimEventKind.Heal);
@@ -70,8 +71,9 @@ internal sealed class RaftRun
         {
             if (_world.Now > faultyTicks + healedTicksMax) return WhyStuck() ?? "it worked again, but only after the end";
             if (e.Server is { } server && e.Epoch != server.Epoch && e.Kind != SimEventKind.Deliver) continue;
-            if (e.Kind == SimEventKind.Look && _world.Now >= _healedAt && WhyStuck() is null) return null;
-            Handle(e);
+            if (e.Kind != SimEventKind.Look) Handle(e);
+            else if (_afterwards!.Look(WhyStuck) is { IsOver: true } look) return look.Failure;
+            else _world.Schedule(_world.Now + TimeSpan.TicksPerMillisecond * 50, SimEventKind.Look);
         }
         return "nothing happens any more";
     }
@@ -86,7 +88,6 @@ internal sealed class RaftRun
             case SimEventKind.Fault: if (_world.IsFaulty) _nemesis.Strike(); break;
             case SimEventKind.FaultEnds: ((Action)e.What!)(); break;
             case SimEventKind.Heal: Heal(); break;
-            case SimEventKind.Look: _world.Schedule(_world.Now + TimeSpan.TicksPerMillisecond * 50, SimEventKind.Look); break;
             default: e.Server!.Handle(e); break;
         }
     }
@@ -124,17 +125,19 @@ internal sealed class RaftRun
         foreach (SimServer server in _group.Servers)
         {
             (server.IsDiskFull, server.SyncFailsPerMille, server.DiskSlowness) = (false, 0, 1);
+            server.CrashesWriting = server.CrashesCompacting = false;
             server.SetClock(1, 0);
             if (server.IsPaused) server.Resume();
             server.Start();
         }
+        _afterwards = new RaftAfterwards(_world, _group);
         _world.Schedule(_world.Now, SimEventKind.Look);
     }
 
     /// <summary>What a healed group still owes: a leader, the preferred one if it can be, new writes and reads, and all its members up to date.</summary>
     private string? WhyStuck()
     {
-        if (_group.Leader is not { Machine: { } leader }) return "there is no leader";
+        if (_group.Leader is not { Machine: { } leader }) return "there is no leader: " + string.Join("; ", _group.Servers);
         if (_world.Checker.SeenIndex < _mustSee) return $"{leader.Self} leads term {leader.Term} and acknowledges nothing";
         if (_world.Checker.ReadAt <= _healedAt) return $"{leader.Self} leads term {leader.Term} and answers no read";
         foreach (ServerId id in leader.Membership.Voters.Concat(leader.Membership.Learners))

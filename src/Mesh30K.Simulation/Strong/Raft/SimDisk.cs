@@ -34,12 +34,7 @@ internal sealed class SimDisk
         foreach ((RaftRecordKind kind, byte[] payload) in snapshot) Write(kind, payload, asOf, ++_snapshotRecords);
     }
 
-    public bool HasUnsynced => _length > _syncedLength;
-
-    public bool IsCompacting => _next is not null;
-
-    /// <summary>Whether there is something synced that can be damaged: records after the segment's header.</summary>
-    public int SyncedBytes => _syncedLength;
+    private bool HasUnsynced => _length > _syncedLength;
 
     /// <summary>Writes one record; durable after <see cref="Sync"/>.</summary>
     public void Append(RaftChange change)

@@ -31,7 +31,7 @@ internal sealed class SimNetwork(SimWorld world, Func<ServerId, SimServer?> find
         if (find(message.To) is not { } to) return;
         if (_cut.Contains((message.From, message.To)))
         {
-            world.Fault("cut_" + Name(message));
+            if (world.IsFaulty) world.Fault("cut_" + Name(message));
             return;
         }
         if (world.Random.Percent(LossPercent))

@@ -15,7 +15,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
     private readonly RaftEffects _effects = new();
     private readonly Queue<(RaftEffect.Persist Effect, byte[]? Image)> _toPersist = new();
     private readonly Queue<(long After, RaftMessage Message)> _toSend = new();
-    private readonly Queue<RaftEffect> _toApply = new();
+    private readonly Queue<(RaftEffect Effect, byte[]? Image)> _toApply = new();
     private readonly SortedDictionary<long, byte[]> _images = [];
     private readonly Dictionary<long, long> _promised = [];
     private readonly Dictionary<long, long> _reads = [];
@@ -41,6 +41,8 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
 
     public bool IsPaused { get; private set; }
 
+    public override string ToString() => Machine is null ? $"{id} down" : $"{id} {Machine.Role} term {Machine.Term} last {Machine.Last} commit {Machine.CommitIndex} {Machine.Membership}";
+
     /// <summary>Its journal is damaged: it never starts again.</summary>
     public bool IsDead { get; private set; }
 
@@ -55,9 +57,11 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
     /// <summary>In how many effects one crash falls; 0 for none.</summary>
     public int CrashOneIn { get; set; }
 
-    public bool HasUnsynced => _disk.HasUnsynced;
+    /// <summary>Whether it crashes during the next write.</summary>
+    public bool CrashesWriting { get; set; }
 
-    public bool IsCompacting => _disk.IsCompacting;
+    /// <summary>Whether it crashes during the next compaction.</summary>
+    public bool CrashesCompacting { get; set; }
 
     /// <summary>What its state machine has taken.</summary>
     public long StateIndex => _state;
@@ -84,7 +88,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         Machine = new RaftMachine(id, durable, options, world.Random.NextSeed(), LocalNow);
         _images.Clear();
         _images[durable.Snapshot.At.Index] = durable.Image.ToArray();
-        Restore(durable.Snapshot.At.Index);
+        Restore(_images[durable.Snapshot.At.Index]);
         _commit = durable.Snapshot.At.Index;
         ScheduleTick();
     }
@@ -105,7 +109,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         _reads.Clear();
         _held.Clear();
         (_persisting, _durable, _tickAt) = (0, 0, long.MaxValue);
-        world.Schedule(world.Now + world.Random.Ms(5, 800), SimEventKind.Restart, this);
+        world.Schedule(world.Now + world.Random.Ms(5, 400), SimEventKind.Restart, this);
     }
 
     public void Damage()
@@ -157,7 +161,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         world.Note((ulong)machine.Term ^ ((ulong)machine.Last.Index << 16) ^ ((ulong)machine.CommitIndex << 40) ^ ((ulong)machine.Role << 62));
         if (!led && machine.Role == RaftRole.Leader) world.Checker.Leads(machine);
         for (; _commit < machine.CommitIndex; _commit++)
-            if (machine.EntryAt(_commit + 1) is { } entry) world.Checker.Commits(id, entry);
+            if (machine.EntryAt(_commit + 1) is { } entry) world.Checker.Commits(id, machine.Term, entry);
         CarryOut(machine);
         if (Machine is not null) ScheduleTick();
     }
@@ -200,7 +204,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
                 if (keep.Offset + keep.Data.Length == keep.Meta.Bytes) KeepImage(_parts);
                 break;
             case RaftEffect.Apply or RaftEffect.Restore:
-                _toApply.Enqueue(effect);
+                _toApply.Enqueue((effect, effect is RaftEffect.Restore restore ? _images[restore.Meta.At.Index] : null));
                 if (_toApply.Count == 1) world.Schedule(world.Now + world.Random.Ms(0.01, 2), SimEventKind.Applied, this);
                 break;
             case RaftEffect.MakeSnapshot:
@@ -236,6 +240,10 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         }
         while (!compacts && _toPersist.TryPeek(out (RaftEffect.Persist Effect, byte[]? Image) next) && next.Image is null);
         world.Schedule(world.Now + world.Random.Ms(0.1, compacts ? 5 : 1.5) * DiskSlowness, SimEventKind.Synced, this);
+        if (!(compacts ? CrashesCompacting : CrashesWriting)) return;
+        CrashesWriting = CrashesCompacting = false;
+        world.Fault(compacts ? "crash_compacting" : "crash_writing");
+        Crash(power: world.Random.OneIn(2));
     }
 
     private void Synced()
@@ -264,13 +272,9 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
 
     private void AppliedFirst()
     {
-        switch (_toApply.Dequeue())
-        {
-            case RaftEffect.Apply apply:
-                foreach (RaftEntry entry in apply.Entries) Apply(entry);
-                break;
-            case RaftEffect.Restore restore: Restore(restore.Meta.At.Index); break;
-        }
+        (RaftEffect first, byte[]? image) = _toApply.Dequeue();
+        if (image is not null) Restore(image);
+        else foreach (RaftEntry entry in ((RaftEffect.Apply)first).Entries) Apply(entry);
         if (_toApply.Count > 0) world.Schedule(world.Now + world.Random.Ms(0.01, 2), SimEventKind.Applied, this);
         Step(new RaftInput.Applied(_state));
     }
@@ -284,12 +288,10 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         if (_promised.Remove(entry.Index, out long term) && term == entry.Term) world.Checker.Acknowledges(id, entry.Place);
     }
 
-    private void Restore(long index)
+    private void Restore(byte[] image)
     {
-        byte[] image = _images[index];
         _state = image.Length == 0 ? 0 : BinaryPrimitives.ReadInt64LittleEndian(image);
         _chain = image.Length == 0 ? 0 : BinaryPrimitives.ReadUInt64LittleEndian(image.AsSpan(8));
-        Invariant.Check(_state == index);
         world.Checker.Applies(id, _state, _chain);
     }
 
