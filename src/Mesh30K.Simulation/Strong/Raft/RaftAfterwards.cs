@@ -24,6 +24,9 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
     private SimServer? _cut;
     private (ServerId Leader, long Term) _led;
 
+    /// <summary>Whether clients only read, so that the server that is away stays as up to date as the others: only their leader then speaks against it.</summary>
+    public bool OnlyReads => _phase is Phase.FollowerAway or Phase.FollowerBack;
+
     private enum Phase
     {
         Works,

@@ -12,6 +12,7 @@ internal sealed class RaftChecker
     private readonly Dictionary<long, ServerId> _leaders = [];
     private readonly Dictionary<(ServerId Voter, long Term), ServerId> _votes = [];
     private readonly Dictionary<(long Index, long Term), (long TermBefore, uint Content)> _entries = [];
+    private readonly List<(long Index, RaftMembership Members)> _memberships = [];
     private readonly List<(long Term, uint Content, ulong Chain, long KnownIn)> _committed = [(0, 0, 0, 0)];
 
     /// <summary>What a read that begins now must see at least: all writes acknowledged and all that a read has shown.</summary>
@@ -48,6 +49,24 @@ internal sealed class RaftChecker
                 Require(machine.EntryAt(i)?.Term == _committed[(int)i].Term, "leader completeness", $"{machine.Self} leads term {machine.Term} without the committed entry {i} of term {_committed[(int)i].Term}; its own is of {machine.EntryAt(i)?.Term.ToString() ?? "none"}");
     }
 
+    /// <summary>
+    /// A leader has moved its commit index: to an entry of its own term (paper 5.4.2), which a majority of the voters in its log has on disk (paper 5.3).
+    /// </summary>
+    public static void CommitsAsLeader(RaftMachine machine, Func<ServerId, LogPlace, bool> hasOnDisk)
+    {
+        if (machine.EntryAt(machine.CommitIndex) is not { } entry) return;
+        Require(entry.Term == machine.Term, "a leader commits its own term", $"{machine.Self}, leading term {machine.Term}, commits {entry.Place} by counting");
+        int holders = machine.Membership.Voters.Count(v => hasOnDisk(v, entry.Place));
+        Require(holders >= machine.Membership.Majority, "committed is durable", $"{machine.Self} commits {entry.Place}, and only {holders} of {machine.Membership} have it on disk");
+    }
+
+    /// <summary>A snapshot names the members as of its last entry, not later ones.</summary>
+    public void Compacts(ServerId server, SnapshotMeta meta)
+    {
+        if (_memberships.FindLast(m => m.Index <= meta.At.Index).Members is { } right)
+            Require(meta.Membership.ToString() == right.ToString(), "members of a snapshot", $"{server} has a snapshot at {meta.At.Index} with {meta.Membership}, not {right}");
+    }
+
     /// <summary>A server gives one vote in a term, also across restarts (paper 5.2).</summary>
     public void Votes(ServerId voter, long term, ServerId candidate)
     {
@@ -68,8 +87,19 @@ internal sealed class RaftChecker
                 else _entries.Add((entry.Index, entry.Term), (term, Content(entry)));
             }
             before = entry.Term;
-            if (entry.Kind == RaftEntryKind.Membership) Memberships.Add(RaftMembership.Read(entry.Payload.Span));
+            if (entry.Kind != RaftEntryKind.Membership) continue;
+            Memberships.Add(RaftMembership.Read(entry.Payload.Span));
+            if (machine.Role == RaftRole.Leader) ChangesAsLeader(machine, entry);
         }
+    }
+
+    /// <summary>One change at a time (thesis 4.1), and none before the leader has committed an entry of its term.</summary>
+    private static void ChangesAsLeader(RaftMachine machine, RaftEntry change)
+    {
+        for (long i = machine.CommitIndex + 1; i < change.Index; i++)
+            Require(machine.EntryAt(i)!.Kind != RaftEntryKind.Membership, "one change at a time", $"{machine.Self} changes its members at {change.Index} and {i}");
+        bool own = machine.EntryAt(machine.CommitIndex) is not { } committed || committed.Term == machine.Term;
+        Require(own, "a change after an own commit", $"{machine.Self} changes its members at {change.Index}, and has committed nothing of term {machine.Term}");
     }
 
     /// <summary>A server of that term holds that entry for committed.</summary>
@@ -77,6 +107,7 @@ internal sealed class RaftChecker
     {
         Require(entry.Index <= _committed.Count, "state machine safety", $"{server} commits {entry.Index}, and nobody {_committed.Count}");
         if (entry.Index == _committed.Count) _committed.Add((entry.Term, Content(entry), Chain(_committed[^1].Chain, entry), serverTerm));
+        if (entry.Kind == RaftEntryKind.Membership && (_memberships.Count == 0 || _memberships[^1].Index < entry.Index)) _memberships.Add((entry.Index, RaftMembership.Read(entry.Payload.Span)));
         (long term, uint content, _, _) = _committed[(int)entry.Index];
         Require((term, content) == (entry.Term, Content(entry)), "state machine safety", $"{server} commits {entry.Index} of term {entry.Term}, others one of term {term}");
     }

@@ -80,7 +80,7 @@ internal sealed class RaftGroup
 
     private void Add(ServerId id, RaftMembership first)
     {
-        SimServer server = new(_world, _network, id, first, _options, _imageBytes) { CrashOneIn = _servers.Count > 0 ? _servers[0].CrashOneIn : 0 };
+        SimServer server = new(_world, this, id, first, _options, _imageBytes) { CrashOneIn = _servers.Count > 0 ? _servers[0].CrashOneIn : 0 };
         _servers.Add(server);
         server.Start();
     }

@@ -164,7 +164,11 @@ internal sealed class RaftNemesis
         if (leader.Machine.Membership.After(step, server) is not { } after || !CanDo(after, _group.IsDead)) return;
         long before = leader.Machine.Last.Index;
         leader.Step(new RaftInput.Change(_group.NextRequest(), step, server));
-        if (leader.Machine is { } machine && machine.Last.Index > before) _world.Fault(fault);
+        if (leader.Machine is not { } machine || machine.Last.Index == before) return;
+        _world.Fault(fault);
+        if (!_world.Random.OneIn(2)) return;
+        _world.Fault("second_change_at_once");
+        leader.Step(new RaftInput.Change(_group.NextRequest(), MemberStep.Remove, _world.Random.Of(machine.Membership.Voters)));
     }
 
     private void TransferLead()

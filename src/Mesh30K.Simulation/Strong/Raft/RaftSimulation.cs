@@ -101,7 +101,7 @@ internal sealed class RaftRun
         if (up.Length == 0) return;
         SimServer server = random.Percent(75) ? _group.Leader ?? random.Of(up) : random.Of(up);
         long id = _group.NextRequest();
-        if (random.Percent(35)) server.Step(new RaftInput.Read(id));
+        if (random.Percent(35) || _afterwards is { OnlyReads: true }) server.Step(new RaftInput.Read(id));
         else
         {
             ReadOnlyMemory<byte>[] payloads = new ReadOnlyMemory<byte>[random.OneIn(4) ? random.Between(2, 8) : 1];

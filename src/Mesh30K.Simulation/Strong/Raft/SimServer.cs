@@ -9,7 +9,7 @@ namespace Mesh30K.Simulation.Strong.Raft;
 /// A host of the production machine: carries its effects out as <see cref="RaftEffect"/> demands, on a simulated disk, network, clock and state machine. The
 /// state machine is a digest of all entries, so that two that differ anywhere differ from there on.
 /// </summary>
-internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id, RaftMembership first, RaftOptions options, int imageBytes)
+internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, RaftMembership first, RaftOptions options, int imageBytes)
 {
     private readonly SimDisk _disk = new(id.Number, first);
     private readonly RaftEffects _effects = new();
@@ -17,6 +17,8 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
     private readonly Queue<(long After, RaftMessage Message)> _toSend = new();
     private readonly Queue<(RaftEffect Effect, byte[]? Image)> _toApply = new();
     private readonly SortedDictionary<long, byte[]> _images = [];
+    private readonly List<RaftChange> _writing = [];
+    private readonly DurableLog _onDisk = new();
     private readonly Dictionary<long, long> _promised = [];
     private readonly Dictionary<long, long> _reads = [];
     private readonly List<SimEvent> _held = [];
@@ -41,7 +43,9 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
 
     public bool IsPaused { get; private set; }
 
-    public override string ToString() => Machine is null ? $"{id} down" : $"{id} {Machine.Role} term {Machine.Term} last {Machine.Last} commit {Machine.CommitIndex} {Machine.Membership}";
+    public override string ToString() => Machine is null
+        ? $"{id} down"
+        : $"{id} {Machine.Role} term {Machine.Term} last {Machine.Last} commit {Machine.CommitIndex} {Machine.Membership}";
 
     /// <summary>Its journal is damaged: it never starts again.</summary>
     public bool IsDead { get; private set; }
@@ -86,6 +90,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         }
         if (imageBytes > 0 && durable.Image.Length == 0 && durable.Snapshot.At.Index > 0) throw new BrokenRuleException("durability", $"{id} lost its image");
         Machine = new RaftMachine(id, durable, options, world.Random.NextSeed(), LocalNow);
+        _onDisk.Take(new RaftChange.Compact(durable.Snapshot, durable.State, durable.Base, durable.Entries));
         _images.Clear();
         _images[durable.Snapshot.At.Index] = durable.Image.ToArray();
         Restore(_images[durable.Snapshot.At.Index]);
@@ -105,6 +110,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         _toPersist.Clear();
         _toSend.Clear();
         _toApply.Clear();
+        _writing.Clear();
         _promised.Clear();
         _reads.Clear();
         _held.Clear();
@@ -160,8 +166,10 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         machine.Step(input, LocalNow, _effects);
         world.Note((ulong)machine.Term ^ ((ulong)machine.Last.Index << 16) ^ ((ulong)machine.CommitIndex << 40) ^ ((ulong)machine.Role << 62));
         if (!led && machine.Role == RaftRole.Leader) world.Checker.Leads(machine);
+        bool commits = machine.Role == RaftRole.Leader && _commit < machine.CommitIndex;
         for (; _commit < machine.CommitIndex; _commit++)
             if (machine.EntryAt(_commit + 1) is { } entry) world.Checker.Commits(id, machine.Term, entry);
+        if (commits) RaftChecker.CommitsAsLeader(machine, (server, place) => group.Find(server)!._onDisk.Holds(place));
         CarryOut(machine);
         if (Machine is not null) ScheduleTick();
     }
@@ -191,6 +199,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         {
             case RaftEffect.Persist persist:
                 if (persist.Change is RaftChange.Append append) world.Checker.Appends(machine, append.Entries);
+                if (persist.Change is RaftChange.Compact made) world.Checker.Compacts(id, made.Snapshot);
                 _toPersist.Enqueue((persist, persist.Change is RaftChange.Compact compact ? _images[compact.Snapshot.At.Index] : null));
                 break;
             case RaftEffect.Send send: _toSend.Enqueue((send.After, send.Message)); break;
@@ -235,6 +244,7 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         {
             (RaftEffect.Persist effect, byte[]? image) = _toPersist.Dequeue();
             _persisting = effect.Sequence;
+            _writing.Add(effect.Change);
             if (image is not null) _disk.Compact((RaftChange.Compact)effect.Change, image);
             else _disk.Append(effect.Change);
         }
@@ -256,6 +266,8 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         }
         _disk.Sync();
         (_durable, _persisting) = (_persisting, 0);
+        foreach (RaftChange change in _writing) _onDisk.Take(change);
+        _writing.Clear();
         Step(new RaftInput.Persisted(_durable));
     }
 
@@ -264,9 +276,11 @@ internal sealed class SimServer(SimWorld world, SimNetwork network, ServerId id,
         while (Machine is not null && _toSend.TryPeek(out (long After, RaftMessage Message) first) && first.After <= _durable)
         {
             _toSend.Dequeue();
+            if (first.Message is AppendReply { Success: true } ack && ack.Term == Machine.Term && Machine.EntryAt(ack.Match) is { } acked && !_onDisk.Holds(acked.Place))
+                throw new BrokenRuleException("acknowledged is durable", $"{id} acknowledges {acked.Place} before it is on disk");
             if (first.Message is VoteReply { PreVote: false, Granted: true } vote) world.Checker.Votes(id, vote.Term, vote.To);
             if (first.Message is VoteRequest { PreVote: false } stands) world.Checker.Votes(id, stands.Term, id);
-            network.Send(first.Message);
+            group.Network.Send(first.Message);
         }
     }
 

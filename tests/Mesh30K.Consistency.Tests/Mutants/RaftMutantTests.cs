@@ -1,0 +1,81 @@
+using Xunit.Sdk;
+
+namespace Mesh30K.Consistency.Tests.Mutants;
+
+/// <summary>The simulator is only worth what it catches: bugs planted in the real machine, one at a time.</summary>
+public sealed class RaftMutantTests
+{
+    private const string Raft = "src/Mesh30K.Consistency/Strong/Raft/";
+    private const string Elections = Raft + "RaftMachine.Elections.cs";
+    private const string Following = Raft + "RaftMachine.Following.cs";
+    private const string Leading = Raft + "RaftMachine.Leading.cs";
+    private const string Requests = Raft + "RaftMachine.Requests.cs";
+    private const string Storage = Raft + "RaftMachine.Storage.cs";
+    private const int SeedsMax = 2_000;
+
+    private static readonly Lazy<MutantBuild> Build = new(() => new MutantBuild(
+        ["src/Mesh30K.Consistency/Journal", "src/Mesh30K.Consistency/Strong", "src/Mesh30K.Simulation/Strong"], "Mesh30K.Consistency", "Mesh30K.Simulation"));
+
+    /// <summary>What is wrong, file, snippet, replacement.</summary>
+    public static TheoryData<string, string, string, string> Mutants => new()
+    {
+        { "vote not persisted", Elections, "_votedFor = request.From;\n            PersistHard();", "_votedFor = request.From;" },
+        { "two votes in a term", Elections, "(_votedFor == ServerId.None || _votedFor == request.From)", "(_votedFor != Self)" },
+        { "vote for a log that is behind", Raft + "RaftTypes.cs", "Term > other.Term || (Term == other.Term && Index >= other.Index)", "Term >= other.Term" },
+        { "longer log wins over later term", Raft + "RaftTypes.cs", "Term > other.Term || (Term == other.Term && Index >= other.Index)", "Index >= other.Index" },
+        { "term not persisted", Raft + "RaftMachine.cs", "(_term, _votedFor) = (term, ServerId.None);\n            PersistHard();", "(_term, _votedFor) = (term, ServerId.None);" },
+        { "majority of even groups", Raft + "RaftMembership.cs", "Voters.Count / 2 + 1", "(Voters.Count + 1) / 2" },
+        { "pre-vote does not ask whether a leader is heard", Elections, "&& upToDate && !HearsLeader;", "&& upToDate;" },
+        { "no pre-vote", Raft + "RaftMachine.cs", "if (MayStand) AskWhether();", "if (MayStand) Campaign(transfer: false);" },
+        { "ack before fsync", Following, "Send(reply, match <= DurableIndex ? _hardSequence : Math.Max(_hardSequence, _logSequence))", "Send(reply, _hardSequence)" },
+        { "ack of a snapshot before fsync", Following, "chunk.Round), _logSequence));", "chunk.Round), 0));" },
+        { "entry before is not compared", Following, "_log.TermAt(append.Previous.Index) != append.Previous.Term", "append.Previous.Index > _log.Last.Index" },
+        { "commit of what was not compared", Following, "Math.Min(append.Commit, match)", "Math.Min(append.Commit, _log.Last.Index)" },
+        { "late message takes entries back", Following, "if (known == entries.Count) return;", "if (known == entries.Count && match(entries)) return; bool match(IReadOnlyList<RaftEntry> e) => e.Count == 0 || e[^1].Index >= _log.Last.Index; if (known == entries.Count) { Truncate(entries[^1].Index + 1); return; }" },
+        { "leader counts what its disk does not hold", Leading, "== Self ? DurableIndex :", "== Self ? _log.Last.Index :" },
+        { "commit of an old term by counting", Leading, " || _log.TermAt(committed) != _term) return;", ") return;" },
+        { "leader goes on without a majority", Leading, "if (active < _log.Membership.Majority)", "if (active < 0)" },
+        { "read without a quorum", Requests, "read.Round <= _confirmed && ", "" },
+        { "read before the leader's own commit", Requests, " || !HasCommittedOwn) break;", ") break;" },
+        { "read before it is applied", Requests, " && read.Index <= AppliedIndex)", ")" },
+        { "two changes at once", Requests, "_log.MembershipIndex > CommitIndex || !HasCommittedOwn", "!HasCommittedOwn" },
+        { "truncation not persisted", Storage, "_logSequence = Persist(new RaftChange.Truncate(from));", "" },
+        { "what was truncated counts as durable", Storage, "DurableIndex = Math.Min(DurableIndex, from - 1);", "" },
+        { "append under way counts after its truncation", Storage, "Math.Min(last, from - 1)", "last" },
+        { "compaction forgets what follows", Storage, "_log.Base, tail));", "_log.Base, []));" },
+        { "snapshot keeps another leader's log", Storage, "if (_log.TermAt(meta.At.Index) == meta.At.Term) _log", "if (_log.TermAt(meta.At.Index) is not null) _log" },
+        { "snapshot with the members of later", Storage, "_log.MembershipAt(index), bytes);", "_log.Membership, bytes);" },
+        { "members stay after their entry is void", Raft + "RaftLog.cs", "while (_memberships[^1].Index >= from) _memberships.RemoveAt(_memberships.Count - 1);", "" },
+        { "removed leader does not stand", Raft + "RaftMachine.cs", "IsVoter || (_log.MembershipIndex > CommitIndex && _log.MembershipAt(CommitIndex).IsVoter(Self));", "IsVoter;" },
+        { "parts of a snapshot in any order", Following, "if (chunk.Offset == _incomingBytes && chunk", "if (chunk" },
+        { "lost messages are not noticed", Leading, "if (p.State == ProgressState.Probe) p.Inflight.Clear();", "" },
+        { "preferred server is not handed the lead", Leading, "        PreferOther();\n", "" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mutants))]
+    public void A_planted_bug_is_caught(string bug, string path, string snippet, string replacement)
+    {
+        using Mutant mutant = Build.Value.Load(new Mutation(path, snippet, replacement));
+        for (long seed = 1; seed <= SeedsMax; seed++)
+        {
+            if (Found(mutant, seed) is not { } found) continue;
+            TestContext.Current.TestOutputHelper?.WriteLine($"{bug}: seed {seed}: {found}");
+            return;
+        }
+        throw new XunitException($"{SeedsMax} seeds do not show: {bug}");
+    }
+
+    [Fact]
+    public void The_source_as_it_is_is_clean()
+    {
+        using Mutant clean = Build.Value.Load(null);
+        for (long seed = 1; seed <= 50; seed++) Assert.Null(Found(clean, seed));
+    }
+
+    private static string? Found(Mutant build, long seed)
+    {
+        object report = build.Call("Mesh30K.Simulation.Strong.Raft.RaftSimulation", "Run", seed)!;
+        return report.GetType().GetProperty("Violation")!.GetValue(report)?.ToString() ?? (string?)report.GetType().GetProperty("LivenessFailure")!.GetValue(report);
+    }
+}
