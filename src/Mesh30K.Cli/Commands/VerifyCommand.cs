@@ -8,11 +8,12 @@ public sealed class VerifyCommand : VerbCommand
     {
         Add(new VerifyCrdtCommand());
         Add(new VerifyChannelCommand());
+        Add(new VerifyRaftCommand());
         Add(new VerifyChannelWorkerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } =
-        ["mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json"];
+        ["mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json", "mesh verify raft --seeds 300 --json"];
 
     public override Task<ExitCode> RunAsync(VerbRun run) => throw new InvalidOperationException("verify has sub-verbs only");
 }

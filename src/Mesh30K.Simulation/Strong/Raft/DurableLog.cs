@@ -9,14 +9,18 @@ internal sealed class DurableLog
     private LogPlace _snapshot;
     private long _last;
 
+    public HardState Hard { get; private set; }
+
     public void Take(RaftChange change)
     {
         switch (change)
         {
             case RaftChange.Append append: Take(append.Entries); break;
+            case RaftChange.Hard hard: Hard = hard.State; break;
             case RaftChange.Truncate truncate: _last = truncate.From - 1; break;
             case RaftChange.Compact compact:
                 _terms.Clear();
+                Hard = compact.State;
                 (_snapshot, _last) = (compact.Snapshot.At, compact.Base.Index);
                 Take(compact.Entries);
                 break;

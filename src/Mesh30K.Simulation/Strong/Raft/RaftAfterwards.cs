@@ -45,7 +45,8 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
             _led = (leader.Id, leader.Machine!.Term);
             SimServer[] others = [.. group.Up.Where(s => s != leader && CanLose(leader.Machine!.Membership, s.Id))];
             if (others.Length == 0) return new AfterwardsLook(true, null);
-            Cut(world.Random.Of(others), Phase.FollowerAway, CutMs);
+            // Half of them lose only their leader, and still reach those who hear from it.
+            Cut(world.Random.Of(others), world.Random.OneIn(2) ? group.Servers : [leader], Phase.FollowerAway, CutMs);
             return default;
         }
         if (world.Now < _until) return default;
@@ -59,7 +60,7 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
                 if (group.Leader is not { Machine: { } now } leader || (leader.Id, now.Term) != _led)
                     return new AfterwardsLook(true, $"{_cut!.Id} came back, and {_led.Leader} lost its lead of term {_led.Term}");
                 if (!CanLose(now.Membership, leader.Id)) return new AfterwardsLook(true, null);
-                Cut(leader, Phase.LeaderAway, 2 * CutMs);
+                Cut(leader, group.Servers, Phase.LeaderAway, 2 * CutMs);
                 return default;
             default:
                 if (_cut!.Machine!.Role == RaftRole.Leader) return new AfterwardsLook(true, $"{_cut.Id} leads on without a majority");
@@ -71,10 +72,10 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
 
     private bool CanLose(RaftMembership members, ServerId server) => members.Voters.Count(v => v != server && !group.IsDead(v)) >= members.Majority;
 
-    private void Cut(SimServer server, Phase phase, long ms)
+    private void Cut(SimServer server, IEnumerable<SimServer> from, Phase phase, long ms)
     {
         (_cut, _phase, _until) = (server, phase, world.Now + Ticks(ms));
-        foreach (SimServer other in group.Servers)
+        foreach (SimServer other in from)
         {
             group.Network.Cut(server.Id, other.Id);
             group.Network.Cut(other.Id, server.Id);

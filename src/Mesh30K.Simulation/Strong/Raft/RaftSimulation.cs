@@ -99,7 +99,8 @@ internal sealed class RaftRun
         _world.Schedule(_world.Now + random.Ms(0.1, 2 * _clientEveryMs), SimEventKind.Client);
         SimServer[] up = [.. _group.Up];
         if (up.Length == 0) return;
-        SimServer server = random.Percent(75) ? _group.Leader ?? random.Of(up) : random.Of(up);
+        SimServer[] leaders = [.. up.Where(s => s.Machine!.Role == RaftRole.Leader)];
+        SimServer server = leaders.Length > 0 && random.Percent(75) ? random.Of(leaders) : random.Of(up); // of two leaders, the old one is asked too
         long id = _group.NextRequest();
         if (random.Percent(35) || _afterwards is { OnlyReads: true }) server.Step(new RaftInput.Read(id));
         else

@@ -276,12 +276,24 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
         while (Machine is not null && _toSend.TryPeek(out (long After, RaftMessage Message) first) && first.After <= _durable)
         {
             _toSend.Dequeue();
-            if (first.Message is AppendReply { Success: true } ack && ack.Term == Machine.Term && Machine.EntryAt(ack.Match) is { } acked && !_onDisk.Holds(acked.Place))
-                throw new BrokenRuleException("acknowledged is durable", $"{id} acknowledges {acked.Place} before it is on disk");
+            CheckDurable(Machine, first.Message);
             if (first.Message is VoteReply { PreVote: false, Granted: true } vote) world.Checker.Votes(id, vote.Term, vote.To);
             if (first.Message is VoteRequest { PreVote: false } stands) world.Checker.Votes(id, stands.Term, id);
             group.Network.Send(first.Message);
         }
+    }
+
+    /// <summary>What a message says of term, vote and log is on disk when it leaves (paper, figure 2: "updated on stable storage before responding").</summary>
+    private void CheckDurable(RaftMachine machine, RaftMessage message)
+    {
+        HardState hard = _onDisk.Hard;
+        bool asks = message is VoteRequest { PreVote: true } or VoteReply { PreVote: true };
+        bool forgets = !asks && hard.Term < message.Term;
+        if (message is VoteReply { PreVote: false, Granted: true } && hard.Term == message.Term) forgets |= hard.VotedFor != message.To;
+        if (forgets) throw new BrokenRuleException("said is durable", $"{id} sends {message}, and its disk holds {hard}");
+        if (message is not AppendReply { Success: true } ack || ack.Term != machine.Term) return;
+        LogPlace? place = ack.Match == machine.Snapshot.At.Index ? machine.Snapshot.At : machine.EntryAt(ack.Match)?.Place;
+        if (place is { } acked && !_onDisk.Holds(acked)) throw new BrokenRuleException("said is durable", $"{id} acknowledges {acked} before it is on disk");
     }
 
     private void AppliedFirst()
