@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using Mesh30K.Cli.Output;
 using Mesh30K.Simulation.Strong.Raft;
 using Spectre.Console;
 
