@@ -9,13 +9,27 @@ public sealed class HistoryFormatException(int line, string message) : Exception
     public int Line => line;
 }
 
-/// <summary>Reads histories in JSON Lines, strictly: docs/guide/histories.md. Stateless.</summary>
+/// <summary>Reads histories in JSON Lines, strictly: docs/guide/histories.md. The caller reads the file. Stateless.</summary>
 public static class HistoryReader
 {
     /// <summary>Bytes of a line.</summary>
     public const int LineBytesMax = 1 << 20;
 
     private static readonly string[] Needed = ["client", "op", "key", "call", "outcome"];
+
+    /// <summary>Reads a file. Throws <see cref="HistoryFormatException"/> for the first line that is no operation; empty lines are passed over.</summary>
+    public static IReadOnlyList<HistoryOperation> Read(ReadOnlyMemory<byte> file)
+    {
+        List<HistoryOperation> operations = [];
+        if (file.Span.StartsWith("\uFEFF"u8)) file = file[3..];
+        for (int line = 1; !file.IsEmpty; line++)
+        {
+            int end = file.Span.IndexOf((byte)'\n');
+            if (ReadLine(end < 0 ? file : file[..end], line) is { } operation) operations.Add(operation);
+            file = end < 0 ? default : file[(end + 1)..];
+        }
+        return operations;
+    }
 
     /// <summary>Reads an operation. Throws <see cref="HistoryFormatException"/> for anything else. An empty line is null.</summary>
     /// <param name="utf8">The line without its end.</param>

@@ -137,7 +137,14 @@ internal static class Histories
 
     public static byte[] Line(HistoryOperation o) => Encoding.UTF8.GetBytes(System.Text.Json.JsonSerializer.Serialize(new Dictionary<string, object?>(StringComparer.Ordinal)
     {
-        ["client"] = o.Client, ["op"] = o.Op.ToString().ToLowerInvariant(), ["key"] = o.Key, ["value"] = o.Value, ["expected"] = o.Expected,
-        ["call"] = o.CallNs, ["return"] = o.ReturnNs, ["outcome"] = o.Outcome.ToString().ToLowerInvariant(), ["output"] = o.Output,
+        ["client"] = o.Client,
+        ["op"] = o.Op.ToString().ToLowerInvariant(),
+        ["key"] = o.Key,
+        ["value"] = o.Value,
+        ["expected"] = o.Expected,
+        ["call"] = o.CallNs,
+        ["return"] = o.ReturnNs,
+        ["outcome"] = o.Outcome.ToString().ToLowerInvariant(),
+        ["output"] = o.Output,
     }));
 }
