@@ -10,10 +10,11 @@ public sealed class VerifyCommand : VerbCommand
         Add(new VerifyChannelCommand());
         Add(new VerifyChannelWorkerCommand());
         Add(new VerifyHistoryCommand());
+        Add(new VerifyLedgerCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } =
-        ["mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json", "mesh verify history history.jsonl"];
+        ["mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json", "mesh verify history history.jsonl", "mesh verify ledger --seeds 2000 --json"];
 
     public override Task<ExitCode> RunAsync(VerbRun run) => throw new InvalidOperationException("verify has sub-verbs only");
 }
