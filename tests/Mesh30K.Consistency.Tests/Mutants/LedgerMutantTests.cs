@@ -8,8 +8,8 @@ public sealed class LedgerMutantTests
 
     private static readonly Lazy<MutantBuild> Build = new(() => new MutantBuild(
         [
-            "src/Mesh30K.Consistency/Time", "src/Mesh30K.Consistency/Eventual", "src/Mesh30K.Consistency/Causal", "src/Mesh30K.Consistency/Strong/Ledger", "src/Mesh30K.Simulation/Laws",
-            "src/Mesh30K.Simulation/Strong",
+            "src/Mesh30K.Consistency/Time", "src/Mesh30K.Consistency/Eventual", "src/Mesh30K.Consistency/Causal", "src/Mesh30K.Consistency/Journal", "src/Mesh30K.Consistency/Strong",
+            "src/Mesh30K.Simulation/Laws", "src/Mesh30K.Simulation/Strong",
         ],
         "Mesh30K.Consistency", "Mesh30K.Simulation"));
 

@@ -83,13 +83,24 @@ internal sealed class RaftRun
         switch (e.Kind)
         {
             case SimEventKind.Restart: e.Server!.Start(); break;
-            case SimEventKind.Resume: e.Server!.Resume(); break;
+            case SimEventKind.Resume: Resume(e.Server!); break;
             case SimEventKind.Client: Client(); break;
             case SimEventKind.Fault: if (_world.IsFaulty) _nemesis.Strike(); break;
             case SimEventKind.FaultEnds: ((Action)e.What!)(); break;
             case SimEventKind.Heal: Heal(); break;
             default: e.Server!.Handle(e); break;
         }
+    }
+
+    /// <summary>A client's read comes before the timers that waited: a leader that others have replaced meanwhile does not know it yet (thesis 6.4).</summary>
+    private void Resume(SimServer server)
+    {
+        if (server is { IsPaused: true, Machine.Role: RaftRole.Leader } && _world.Random.OneIn(2))
+        {
+            _world.Fault("read_at_resumed_leader");
+            server.Step(new RaftInput.Read(_group.NextRequest()));
+        }
+        if (server.IsPaused) server.Resume();
     }
 
     /// <summary>A write or a read at the leader, or at anybody, since clients do not always know.</summary>

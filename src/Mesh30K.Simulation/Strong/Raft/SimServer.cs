@@ -43,10 +43,6 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
 
     public bool IsPaused { get; private set; }
 
-    public override string ToString() => Machine is null
-        ? $"{id} down"
-        : $"{id} {Machine.Role} term {Machine.Term} last {Machine.Last} commit {Machine.CommitIndex} {Machine.Membership}";
-
     /// <summary>Its journal is damaged: it never starts again.</summary>
     public bool IsDead { get; private set; }
 
@@ -69,6 +65,10 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
 
     /// <summary>What its state machine has taken.</summary>
     public long StateIndex => _state;
+
+    public override string ToString() => Machine is { } machine
+        ? $"{id} {machine.Role} term {machine.Term} last {machine.Last} commit {machine.CommitIndex} {machine.Membership}"
+        : $"{id} {(IsDead ? "dead" : "down")}";
 
     private Instant LocalNow => new(_clock + (long)((world.Now - _clockAt) * _rate));
 
