@@ -14,6 +14,7 @@ public sealed class HostileInputTests
         ["bench", "predictor", "--column", "ms", "--series"],
         ["simulate", "--service-column", "ms", "--service-trace"],
         ["demo", "--service-column", "ms", "--service-trace"],
+        ["verify", "history"],
     ];
 
     [Fact]
