@@ -33,6 +33,7 @@ public sealed class DoctorCommand : VerbCommand
             MachineChecks.Port(node.Listen),
             MachineChecks.KeyFiles(node),
             MachineChecks.LibCrypto(),
+            MachineChecks.Ed25519(),
         ];
         if (fleetFinding is not null) findings.Add(fleetFinding);
         if (await RepositoryChecks.MergeDriverAsync(run.Context.WorkingDirectory, run.Stop).ConfigureAwait(false) is { } driver) findings.Add(driver);

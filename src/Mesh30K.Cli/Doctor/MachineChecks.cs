@@ -4,10 +4,11 @@ using System.Runtime.InteropServices;
 using Mesh30K.Cli.Config;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Links;
+using Mesh30K.Protocol.Signing;
 
 namespace Mesh30K.Cli.Doctor;
 
-/// <summary>What the machine offers: runtime, cores, memory, open files, port, files, OpenSSL. Each check reads or tries the real thing.</summary>
+/// <summary>What the machine offers: runtime, cores, memory, open files, port, files, OpenSSL, libsodium. Each check reads or tries the real thing.</summary>
 public static class MachineChecks
 {
     private const long MiB = 1024 * 1024;
@@ -119,5 +120,21 @@ public static class MachineChecks
             return Finding.Ok(name, library);
         }
         return Finding.Warn(name, "OpenSSL 3 not found", "Install OpenSSL 3 (libcrypto.so.3): without it agents cannot be identified by Ed25519 keys.");
+    }
+
+    /// <summary>Which library signs and verifies: with libsodium a core verifies half as much again.</summary>
+    public static Finding Ed25519()
+    {
+        const string name = "ed25519";
+        try
+        {
+            return Ed25519Library.WhyNotSodium is { } why
+                ? Finding.Warn(name, $"{Ed25519Library.InUse}: {why}", "Install libsodium 1.0.18 (`apt install libsodium23`): signatures then take three fifths of the time.")
+                : Finding.Ok(name, Ed25519Library.InUse);
+        }
+        catch (PlatformNotSupportedException neither)
+        {
+            return Finding.Warn(name, "no library", neither.Message);
+        }
     }
 }

@@ -7,8 +7,8 @@ namespace Mesh30K.Protocol.Signing;
 /// What 32 bytes have to be in order to serve as a public key of Ed25519: a canonical encoding (RFC 8032, section 5.1.3) of a point of the curve that is not one of the eight of small order.
 /// </summary>
 /// <remarks>
-/// OpenSSL does not look: it takes any 32 bytes, refuses every signature under bytes that are off the curve, and under a key of small order accepts signatures that nobody made. Public data only,
-/// so the time need not be constant; some 10 µs.
+/// OpenSSL does not look: it takes any 32 bytes, refuses every signature under bytes that are off the curve, and under a key of small order accepts signatures that nobody made. libsodium looks for some of it. Public data
+/// only, so the time need not be constant; some 10 µs.
 /// </remarks>
 internal static class Ed25519Point
 {
@@ -24,7 +24,7 @@ internal static class Ed25519Point
     /// <summary>
     /// The y of all points of small order (1: order 1; −1: order 2; 0: order 4; ±<see cref="Y8"/>: order 8), with both signs of x, and their encodings that are not canonical as well: p stands for 0 and p + 1 for 1.
     /// </summary>
-    private static readonly BigInteger[] SmallOrder = [BigInteger.Zero, BigInteger.One, P - 1, Y8, P - Y8, P, P + 1];
+    private static readonly byte[][] SmallOrder = [.. new[] { BigInteger.Zero, BigInteger.One, P - 1, Y8, P - Y8, P, P + 1 }.Select(Encoded)];
 
     /// <summary>Why these 32 bytes are no key, for people; null when they are one.</summary>
     internal static string? Fault(ReadOnlySpan<byte> bytes)
@@ -33,12 +33,28 @@ internal static class Ed25519Point
         bytes.CopyTo(masked);
         masked[^1] &= 0x7F;
         BigInteger y = new(masked, isUnsigned: true);
-        if (Array.IndexOf(SmallOrder, y) >= 0) return "the key is a point of small order: anyone could sign for it";
+        if (IsOfSmallOrder(bytes)) return "the key is a point of small order: anyone could sign for it";
         if (y >= P) return "the key is not canonical: its number is not below 2^255 - 19";
         // x² = (y² − 1) / (d·y² + 1), and a fraction is a square exactly where numerator times denominator is one.
         BigInteger square = y * y % P;
         BigInteger product = (square - 1) * ((D * square % P) + 1) % P;
         return IsSquare(product.Sign < 0 ? product + P : product) ? null : "the key is not a point of the curve";
+    }
+
+    /// <summary>Whether these 32 bytes are one of the points whose order divides 8, in any encoding; some 10 ns.</summary>
+    internal static bool IsOfSmallOrder(ReadOnlySpan<byte> bytes)
+    {
+        byte last = (byte)(bytes[^1] & 0x7F);
+        foreach (byte[] y in SmallOrder)
+            if (last == y[^1] && bytes[..^1].SequenceEqual(y.AsSpan(0, y.Length - 1))) return true;
+        return false;
+    }
+
+    private static byte[] Encoded(BigInteger y)
+    {
+        byte[] bytes = new byte[Ed25519PublicKey.Bytes];
+        _ = y.TryWriteBytes(bytes, out _, isUnsigned: true);
+        return bytes;
     }
 
     /// <summary>Jacobi's symbol (<paramref name="value"/> / p) by the binary algorithm, many times faster than Euler's power.</summary>

@@ -1,10 +1,11 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace Mesh30K.Protocol.Signing;
 
 /// <summary>
-/// A private key of Ed25519 (RFC 8032), by OpenSSL 3's libcrypto: .NET 10 has none of its own. Signatures are deterministic. Thread-safe; dispose to wipe it. Where OpenSSL 3 is absent every member throws
-/// <see cref="PlatformNotSupportedException"/>, which says what to install.
+/// A private key of Ed25519 (RFC 8032), by the library of <see cref="Ed25519Library"/>: .NET 10 has none of its own. Signatures are deterministic. Thread-safe; dispose to wipe it. Where there is no library every member
+/// throws <see cref="PlatformNotSupportedException"/>, which says what to install.
 /// </summary>
 public sealed class Ed25519PrivateKey : IDisposable
 {
@@ -12,10 +13,12 @@ public sealed class Ed25519PrivateKey : IDisposable
 
     private const string PemLabel = "PRIVATE KEY";
 
-    private readonly CryptoKeyHandle _handle;
+    private readonly IEd25519 _library;
+    private readonly SafeHandle _handle;
 
-    private Ed25519PrivateKey(CryptoKeyHandle handle, Ed25519PublicKey publicKey)
+    private Ed25519PrivateKey(IEd25519 library, SafeHandle handle, Ed25519PublicKey publicKey)
     {
+        _library = library;
         _handle = handle;
         PublicKey = publicKey;
     }
@@ -41,14 +44,15 @@ public sealed class Ed25519PrivateKey : IDisposable
     }
 
     /// <summary>The key of a 32-byte seed (RFC 8032's secret key). Throws when there are not 32.</summary>
-    public static Ed25519PrivateKey FromSeed(ReadOnlySpan<byte> seed)
+    public static Ed25519PrivateKey FromSeed(ReadOnlySpan<byte> seed) => FromSeed(Ed25519Library.Current, seed);
+
+    /// <summary>As the other, by one library.</summary>
+    internal static Ed25519PrivateKey FromSeed(IEd25519 library, ReadOnlySpan<byte> seed)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(seed.Length, SeedBytes);
-        CryptoKeyHandle handle = LibCrypto.NewPrivateKey(LibCrypto.Ed25519, nint.Zero, seed, SeedBytes);
         Span<byte> bytes = stackalloc byte[Ed25519PublicKey.Bytes];
-        nuint length = Ed25519PublicKey.Bytes;
-        if (handle.IsInvalid || LibCrypto.GetPublicKey(handle, bytes, ref length) != 1) throw Failed("make a key");
-        return new Ed25519PrivateKey(handle, Ed25519PublicKey.Trusted(bytes));
+        SafeHandle handle = library.NewKey(seed, bytes);
+        return new Ed25519PrivateKey(library, handle, Ed25519PublicKey.Trusted(bytes));
     }
 
     /// <summary>Reads PEM (PKCS#8), as `openssl genpkey -algorithm ed25519` writes it. Throws <see cref="FormatException"/>; the message never holds the key.</summary>
@@ -75,10 +79,9 @@ public sealed class Ed25519PrivateKey : IDisposable
     {
         Span<byte> der = stackalloc byte[Pkcs8Prefix.Length + SeedBytes];
         Pkcs8Prefix.CopyTo(der);
-        nuint length = SeedBytes;
         try
         {
-            if (LibCrypto.GetPrivateKey(_handle, der[Pkcs8Prefix.Length..], ref length) != 1) throw Failed("read a key");
+            _library.ReadSeed(_handle, der[Pkcs8Prefix.Length..]);
             return PemEncoding.WriteString(PemLabel, der) + "\n";
         }
         finally
@@ -91,22 +94,11 @@ public sealed class Ed25519PrivateKey : IDisposable
     public void Sign(ReadOnlySpan<byte> message, Span<byte> signature)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(signature.Length, Ed25519PublicKey.SignatureBytes);
-        CryptoContextHandle context = CryptoContextHandle.Empty();
-        nuint length = Ed25519PublicKey.SignatureBytes;
-        if (LibCrypto.SignInit(context, nint.Zero, nint.Zero, nint.Zero, _handle) != 1
-            || LibCrypto.Sign(context, signature, ref length, message, (nuint)message.Length) != 1
-            || length != Ed25519PublicKey.SignatureBytes)
-            throw Failed("sign");
+        _library.Sign(_handle, message, signature[..Ed25519PublicKey.SignatureBytes]);
     }
 
     public void Dispose() => _handle.Dispose();
 
     /// <summary>Never shows the key.</summary>
     public override string ToString() => $"Ed25519PrivateKey({PublicKey.Id})";
-
-    private static CryptographicException Failed(string what)
-    {
-        LibCrypto.ClearErrors();
-        return new CryptographicException($"OpenSSL could not {what}: Ed25519 is not available in it (is a FIPS provider configured?)");
-    }
 }

@@ -4,8 +4,7 @@ using System.Runtime.InteropServices;
 namespace Mesh30K.Protocol.Signing;
 
 /// <summary>
-/// A public key of Ed25519: canonical, on the curve and of large order; others cannot be made. Immutable, thread-safe. Its 32 bytes are all that it holds: OpenSSL's own form of a key costs about a
-/// kilobyte and is made for each verification, which costs a few percent of it.
+/// A public key of Ed25519: canonical, on the curve and of large order; others cannot be made. Immutable, thread-safe. Its 32 bytes are all that it holds.
 /// </summary>
 public sealed class Ed25519PublicKey : IEquatable<Ed25519PublicKey>
 {
@@ -43,19 +42,16 @@ public sealed class Ed25519PublicKey : IEquatable<Ed25519PublicKey>
         return StrictBase64Url.TryDecode(base64Url, bytes) ? TryCreate(bytes, out key) : "a key is 43 characters of base64url without padding";
     }
 
-    /// <summary>Whether this signature is this key's over this message (RFC 8032, 5.1.7; S must be below the group's order). Never throws, whatever the bytes.</summary>
-    public bool Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature)
-    {
-        if (signature.Length != SignatureBytes) return false;
-        using CryptoKeyHandle handle = LibCrypto.NewPublicKey(LibCrypto.Ed25519, nint.Zero, _bytes, Bytes);
-        CryptoContextHandle context = CryptoContextHandle.Empty();
-        if (!handle.IsInvalid
-            && LibCrypto.VerifyInit(context, nint.Zero, nint.Zero, nint.Zero, handle) == 1
-            && LibCrypto.Verify(context, signature, SignatureBytes, message, (nuint)message.Length) == 1)
-            return true;
-        LibCrypto.ClearErrors();
-        return false;
-    }
+    /// <summary>
+    /// Whether this signature is this key's over this message (RFC 8032, 5.1.7, without the cofactor; S must be below the group's order, R not of small order). The same whichever library is in use. Never throws, whatever
+    /// the bytes.
+    /// </summary>
+    public bool Verify(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) => Verify(Ed25519Library.Current, message, signature);
+
+    /// <summary>As the other, by one library.</summary>
+    internal bool Verify(IEd25519 library, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
+        // libsodium refuses an R of small order and OpenSSL does not; nobody who follows the RFC makes one. The rule is ours, so that it does not depend on the machine.
+        signature.Length == SignatureBytes && !Ed25519Point.IsOfSmallOrder(signature[..Bytes]) && library.Verify(_bytes, message, signature);
 
     public bool Equals(Ed25519PublicKey? other) => other is not null && _bytes.AsSpan().SequenceEqual(other._bytes);
 
@@ -66,6 +62,6 @@ public sealed class Ed25519PublicKey : IEquatable<Ed25519PublicKey>
     /// <summary>Base64url without padding.</summary>
     public override string ToString() => Base64Url.EncodeToString(_bytes);
 
-    /// <summary>The key of bytes that OpenSSL computed from a seed: always a point of large order.</summary>
+    /// <summary>The key of bytes that a library computed from a seed: always a point of large order.</summary>
     internal static Ed25519PublicKey Trusted(ReadOnlySpan<byte> bytes) => new(bytes.ToArray());
 }

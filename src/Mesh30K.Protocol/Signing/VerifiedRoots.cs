@@ -23,7 +23,7 @@ public sealed class VerifiedRoots
         _known = new HashSet<Statement>(entriesMax);
     }
 
-    /// <summary>As <see cref="Ed25519PublicKey.Verify"/> over the domain and the root; only what is good is remembered.</summary>
+    /// <summary>As <see cref="Ed25519PublicKey.Verify(ReadOnlySpan{byte}, ReadOnlySpan{byte})"/> over the domain and the root; only what is good is remembered.</summary>
     internal bool Verify(Ed25519PublicKey key, ReadOnlySpan<byte> root, ReadOnlySpan<byte> signature, ReadOnlySpan<byte> signed)
     {
         Statement statement = new(Block.Of(key.Span), Block.Of(root), Block.Of(signature), Block.Of(signature[SigningString.HashBytes..]));

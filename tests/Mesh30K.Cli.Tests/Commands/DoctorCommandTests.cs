@@ -16,7 +16,7 @@ public sealed class DoctorCommandTests
         CommandLineRun run = await CommandLineRun.WithAsync(MeshCommandLine.Verbs(), folder.FullName, CancellationToken.None, "doctor", "--json");
         JsonElement checks = run.Json().GetProperty("checks");
         string[] names = [.. checks.EnumerateArray().Select(c => c.GetProperty("name").GetString()!)];
-        Assert.Equal(["dotnet", "cores", "memory", "open_files", "timer", "clock", "port", "key_files", "libcrypto"], names);
+        Assert.Equal(["dotnet", "cores", "memory", "open_files", "timer", "clock", "port", "key_files", "libcrypto", "ed25519"], names);
         Assert.All(checks.EnumerateArray(), c => Assert.Contains(c.GetProperty("status").GetString(), (string[])["ok", "warn", "fail"]));
         Assert.All(
             checks.EnumerateArray().Where(c => c.GetProperty("status").GetString() != "ok"),

@@ -6,18 +6,21 @@ namespace Mesh30K.Protocol.Tests.Signing;
 
 public sealed class Ed25519Tests
 {
-    [Fact]
-    public void Every_vector_of_the_RFC_is_signed_and_verified()
+    [Theory]
+    [InlineData(Ed25519Libraries.OpenSsl)]
+    [InlineData(Ed25519Libraries.Sodium)]
+    public void Every_vector_of_the_RFC_is_signed_and_verified(string by)
     {
+        IEd25519 library = Ed25519Libraries.Require(by);
         foreach (var (name, seed, publicKey, message, signature) in Rfc8032Vectors.All)
         {
-            using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(Convert.FromHexString(seed));
+            using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(library, Convert.FromHexString(seed));
             Assert.Equal(publicKey, Convert.ToHexStringLower(key.PublicKey.Span));
             byte[] bytes = Convert.FromHexString(message), signed = new byte[Ed25519PublicKey.SignatureBytes];
             key.Sign(bytes, signed);
             Assert.True(signature == Convert.ToHexStringLower(signed), name);
-            Assert.True(key.PublicKey.Verify(bytes, signed), name);
-            Assert.False(key.PublicKey.Verify([.. bytes, 0], signed), name);
+            Assert.True(key.PublicKey.Verify(library, bytes, signed), name);
+            Assert.False(key.PublicKey.Verify(library, [.. bytes, 0], signed), name);
         }
     }
 
@@ -79,22 +82,26 @@ public sealed class Ed25519Tests
     [Fact]
     public void Refused_signatures_leave_the_thread_usable()
     {
-        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        IEd25519 library = Ed25519Libraries.Require(Ed25519Libraries.OpenSsl);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(library, RandomNumberGenerator.GetBytes(Ed25519PrivateKey.SeedBytes));
         using ECDsa other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         byte[] good = new byte[Ed25519PublicKey.SignatureBytes], data = [1];
         key.Sign("text"u8, good);
         for (int i = 0; i < 100; i++)
         {
-            Assert.False(key.PublicKey.Verify("another"u8, good));
+            Assert.False(key.PublicKey.Verify(library, "another"u8, good));
             Assert.True(other.VerifyData(data, other.SignData(data, HashAlgorithmName.SHA256), HashAlgorithmName.SHA256));
-            Assert.True(key.PublicKey.Verify("text"u8, good));
+            Assert.True(key.PublicKey.Verify(library, "text"u8, good));
         }
     }
 
-    [Fact]
-    public async Task One_key_serves_many_threads()
+    [Theory]
+    [InlineData(Ed25519Libraries.OpenSsl)]
+    [InlineData(Ed25519Libraries.Sodium)]
+    public async Task One_key_serves_many_threads(string name)
     {
-        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        IEd25519 library = Ed25519Libraries.Require(name);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(library, RandomNumberGenerator.GetBytes(Ed25519PrivateKey.SeedBytes));
         await Parallel.ForAsync(0, 8, TestContext.Current.CancellationToken, (worker, _) =>
         {
             byte[] signature = new byte[Ed25519PublicKey.SignatureBytes];
@@ -102,24 +109,27 @@ public sealed class Ed25519Tests
             {
                 byte[] message = BitConverter.GetBytes((worker * 1000) + i);
                 key.Sign(message, signature);
-                Assert.True(key.PublicKey.Verify(message, signature));
+                Assert.True(key.PublicKey.Verify(library, message, signature));
             }
             return ValueTask.CompletedTask;
         });
     }
 
-    [Fact]
-    public void Signing_and_verifying_allocate_next_to_nothing()
+    [Theory]
+    [InlineData(Ed25519Libraries.OpenSsl)]
+    [InlineData(Ed25519Libraries.Sodium)]
+    public void Signing_and_verifying_allocate_next_to_nothing(string name)
     {
-        using Ed25519PrivateKey key = Ed25519PrivateKey.Generate();
+        IEd25519 library = Ed25519Libraries.Require(name);
+        using Ed25519PrivateKey key = Ed25519PrivateKey.FromSeed(library, RandomNumberGenerator.GetBytes(Ed25519PrivateKey.SeedBytes));
         byte[] signature = new byte[Ed25519PublicKey.SignatureBytes];
         key.Sign("warm"u8, signature);
-        _ = key.PublicKey.Verify("warm"u8, signature);
+        _ = key.PublicKey.Verify(library, "warm"u8, signature);
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 100; i++)
         {
             key.Sign("text"u8, signature);
-            if (!key.PublicKey.Verify("text"u8, signature)) throw new UnreachableException();
+            if (!key.PublicKey.Verify(library, "text"u8, signature)) throw new UnreachableException();
         }
         Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - before) / 100, 0, 128);
     }

@@ -17,10 +17,10 @@ using Mesh30K.Protocol.Signing;
 
 namespace Mesh30K.Cli.Bench.Agents;
 
-/// <summary>What <c>mesh bench agents</c> measures. Times in ms unless said otherwise.</summary>
+/// <summary>What <c>mesh bench agents</c> measures. Times in ms unless said otherwise. <c>Ed25519</c> is the library that signs and verifies, in both processes.</summary>
 internal sealed record AgentsResult(
     int Connections, double ConnectS, AgentsResult.Spread CascadeMs, double MessagesPerS, [property: JsonPropertyName("server_mb_per_1000")] double ServerMbPer1000, int Rounds, long AcksTallied, long Lost, long Repeated, long Broken,
-    double MessagesPerFrame, double FramesPerSignature, double ServerCpuMsPerCascade, AgentsResult.AimsReached Aims)
+    double MessagesPerFrame, double FramesPerSignature, double ServerCpuMsPerCascade, string Ed25519, AgentsResult.AimsReached Aims)
 {
     public sealed record Spread(double P50, double P95);
 
@@ -140,7 +140,7 @@ internal sealed class AgentsBench(AgentsArguments arguments)
         return new AgentsResult(
             arguments.Connections, Math.Round(connectS, 2), new AgentsResult.Spread(Math.Round(BenchReport.Quantile(ms, 0.5), 1), Math.Round(p95, 1)), Math.Round(perSecond), Math.Round(perThousand, 1),
             arguments.Rounds, _tallied, _lost, tally.Repeated, tally.Broken, Math.Round((double)(end.MessagesOut - start.MessagesOut) / Math.Max(1, end.FramesOut - start.FramesOut), 2),
-            Math.Round((double)(end.FramesOut - start.FramesOut) / Math.Max(1, end.Signatures - start.Signatures), 1), Math.Round(cpuMs, 1),
+            Math.Round((double)(end.FramesOut - start.FramesOut) / Math.Max(1, end.Signatures - start.Signatures), 1), Math.Round(cpuMs, 1), Ed25519Library.InUse,
             new AgentsResult.AimsReached(p95 <= 1_000, perSecond >= 40_000, perThousand <= 32));
     }
 

@@ -108,16 +108,22 @@ public sealed class ChannelsApiTests
     }
 
     [Fact]
-    public async Task The_channels_are_given_back_when_the_node_stops()
+    public async Task A_claim_that_waits_ends_when_the_node_stops()
     {
         await using MeshFixture node = await MeshFixture.StartAsync();
         await OkAsync(node, "tasks/push", """{"entries":[{"text":"a"}]}""");
-        Task<HttpResponseMessage> waiting = PostAsync(node, "tasks/claim", """{"agent":"ana","wait_ms":30000}""");
-        await waiting;
+        await OkAsync(node, "tasks/claim", """{"agent":"ana","wait_ms":30000}""");
         Task<HttpResponseMessage> second = PostAsync(node, "tasks/claim", """{"agent":"bob","wait_ms":30000}""");
         await node.Server.StopAsync(TimeSpan.Zero);
-        using HttpResponseMessage refused = await second;
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        try
+        {
+            using HttpResponseMessage refused = await second.WaitAsync(TimeSpan.FromSeconds(20), Cancel);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        }
+        catch (HttpRequestException)
+        {
+            // The node stopped before it had read the request: nothing tells the client that it has.
+        }
     }
 
     [Fact]
