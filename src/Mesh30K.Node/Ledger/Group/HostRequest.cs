@@ -98,6 +98,9 @@ public sealed record CoordinatorStatus
     /// <summary>Bytes of the log's records since the latest snapshot.</summary>
     public required long LogBytes { get; init; }
 
+    /// <summary>Batches of changes written and synced since the server started.</summary>
+    public required long Syncs { get; init; }
+
     public required IReadOnlyList<int> Voters { get; init; }
 
     public required IReadOnlyList<int> Learners { get; init; }

@@ -320,6 +320,7 @@ public sealed partial class RaftHost
         Applied = _applied,
         Snapshot = _machine.Snapshot.At.Index,
         LogBytes = _journal.Bytes,
+        Syncs = _journal.Syncs,
         Voters = [.. _machine.Membership.Voters.Select(v => v.Number)],
         Learners = [.. _machine.Membership.Learners.Select(v => v.Number)],
         Linked = [.. _machine.Membership.Voters.Concat(_machine.Membership.Learners).Where(v => v != Self && _transport.IsLinked(v)).Select(v => v.Number)],

@@ -40,6 +40,9 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
         _commit = GroupCommit.Start(folder, watcher: this);
     }
 
+    /// <summary>Batches written and synced since it was opened.</summary>
+    public long Syncs => _commit.Batches;
+
     /// <summary>Bytes of records since the last snapshot.</summary>
     public long Bytes => Volatile.Read(ref _bytes);
 
