@@ -65,6 +65,8 @@ public sealed class MeshCommandLine
         new StateCommand(),
         new QueueCommand(),
         new EffectCommand(),
+        new CoordinatorCommand(),
+        new LedgerCommand(),
         new LayersCommand(),
         new DoctorCommand(),
         new SimulateCommand(),

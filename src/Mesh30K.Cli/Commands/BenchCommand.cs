@@ -16,6 +16,7 @@ public sealed class BenchCommand : VerbCommand
         Add(new BenchVerb(new ScaleBench(), "--agents-max", ScaleBench.AgentsMaxDefault, SimulationInput.AgentsMax));
         Add(new BenchVerb(new JournalBench(), "--callers", JournalBench.CallersDefault, JournalBench.CallersMax));
         Add(new BenchVerb(new ChannelBench(), "--workers", ChannelBench.WorkersDefault, ChannelBench.WorkersMax));
+        Add(new BenchVerb(new LedgerBench(), "--clients", LedgerBench.ClientsDefault, LedgerBench.ClientsMax));
         Add(new PredictorBenchCommand());
         Add(new LayersBenchCommand());
         Add(new LayersWorkerCommand());

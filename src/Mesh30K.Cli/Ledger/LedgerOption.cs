@@ -13,7 +13,7 @@ internal sealed class LedgerOption
 
     private readonly Option<string?> _ledger = new("--ledger")
     {
-        Description = $"The ledger: a folder that several processes may use at once (default: {Variable}, else ledger in mesh of git's common directory, else in .mesh)",
+        Description = $"The ledger: the folder of a group of coordinators, or a folder that several processes may use at once (default: {Variable}, else ledger in mesh of git's common directory, else in .mesh)",
         HelpName = "dir",
     };
 
@@ -24,14 +24,13 @@ internal sealed class LedgerOption
     public async Task<ILedger> OpenAsync(VerbRun run, bool creates)
     {
         string folder = await FolderAsync(run).ConfigureAwait(false);
-        if (File.Exists(Path.Combine(folder, GroupFile.FileName)))
-            throw new CliException(new CliError(ExitCode.Usage, "no_groups", $"{folder} describes a group of coordinators, which this version of mesh does not speak to", "Name a folder without group.json: a ledger of one."));
-        if (!creates && !Directory.Exists(Path.Combine(folder, "journal")))
+        bool isGroup = File.Exists(Path.Combine(folder, GroupFile.FileName));
+        if (!isGroup && !creates && !Directory.Exists(Path.Combine(folder, "journal")))
             throw new CliException(new CliError(ExitCode.Usage, "no_ledger", $"there is no ledger in {folder}", $"The first `mesh effect run` makes it. Another place: --ledger DIR or {Variable}."));
         run.Output.Detail($"ledger {folder}");
         try
         {
-            return FolderLedger.Open(folder);
+            return isGroup ? LedgerClient.Open(folder) : FolderLedger.Open(folder);
         }
         catch (Exception wrong) when (wrong is IOException or UnauthorizedAccessException)
         {
