@@ -108,6 +108,22 @@ public sealed class LedgerMachine
     /// <summary>Values after <paramref name="after"/>. A part has at most <see cref="LedgerLimits.PageMax"/>.</summary>
     public LedgerPage<LedgerValue> ListValues(LedgerKey? after = null, int limit = LedgerLimits.PageMax) => _state.Values.Page(after, Limit(limit), static _ => true);
 
+    /// <summary>Answers a question as of now. Throws <see cref="ArgumentException"/> for a kind that there is not, or a limit below 1.</summary>
+    public LedgerPage<LedgerEntry> Look(LedgerQuery query) => query switch
+    {
+        LedgerQuery.Find { Kind: LedgerEntryKind.Effect, Id: var id } => Single(_state.Effects.Find(id)),
+        LedgerQuery.Find { Kind: LedgerEntryKind.Lease, Id: var id } => Single(_state.Leases.Find(id)),
+        LedgerQuery.Find { Kind: LedgerEntryKind.Member, Id: var id } => Single(_state.Members.Find(id)),
+        LedgerQuery.Find { Kind: LedgerEntryKind.Seen, Id: var id } => Single(_state.Seen.Find(id)),
+        LedgerQuery.Find { Kind: LedgerEntryKind.Value, Id: var id } => Single(_state.Values.Find(id)),
+        LedgerQuery.List { Kind: LedgerEntryKind.Effect } list => Plain(ListEffects(list.Status, list.After, list.Limit)),
+        LedgerQuery.List { Kind: LedgerEntryKind.Lease } list => Plain(ListLeases(list.After, list.Limit)),
+        LedgerQuery.List { Kind: LedgerEntryKind.Member } list => Plain(ListMembers(list.After, list.Limit)),
+        LedgerQuery.List { Kind: LedgerEntryKind.Seen } list => Plain(ListSeen(list.After, list.Limit)),
+        LedgerQuery.List { Kind: LedgerEntryKind.Value } list => Plain(ListValues(list.After, list.Limit)),
+        _ => throw new ArgumentException("a question of an unknown kind", nameof(query)),
+    };
+
     /// <summary>Writes the whole state: the same state gives the same bytes, with the format's version at their head.</summary>
     public void Snapshot(IBufferWriter<byte> to) => LedgerSnapshot.Write(_state, to);
 
@@ -119,6 +135,11 @@ public sealed class LedgerMachine
         _state.Options = options;
         return LedgerReply.Ok(null);
     }
+
+    private static LedgerPage<LedgerEntry> Single(LedgerEntry? entry) => new(entry is null ? [] : [entry], null);
+
+    private static LedgerPage<LedgerEntry> Plain<T>(LedgerPage<T> page)
+        where T : LedgerEntry => new(page.Items, page.Next);
 
     private static int Limit(int limit)
     {

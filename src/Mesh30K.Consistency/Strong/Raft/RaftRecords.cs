@@ -98,6 +98,8 @@ internal sealed class RaftRecordWriter
 
     public ReadOnlySpan<byte> Written => _bytes.AsSpan(0, _length);
 
+    public void Clear() => _length = 0;
+
     public RaftRecordWriter Number(long value)
     {
         Reserve(10);
