@@ -92,7 +92,7 @@ internal sealed class ClusterClient(int number, int seed, ILedger ledger, Cluste
 
     private async Task<bool> WriteAsync(HistoryOperation write, KeyExpectation? expected)
     {
-        ReadOnlyMemory<byte>? value = write.Value is null ? null : Encoding.UTF8.GetBytes(write.Value);
+        ReadOnlyMemory<byte>? value = write.Value is null ? (ReadOnlyMemory<byte>?)null : Encoding.UTF8.GetBytes(write.Value);
         write = write with { CallNs = shared.History.NowNs };
         LedgerAnswer answer;
         try

@@ -10,7 +10,11 @@ namespace Mesh30K.Cli.Verify.Cluster;
 /// <param name="Seconds">For how long faults come.</param>
 /// <param name="Seed">Of the faults and of what clients do.</param>
 /// <param name="HistoryName">The history's file, as it is reported.</param>
-internal sealed record ClusterRunOptions(int Seconds, int Seed, string HistoryName, int Clients = 8);
+internal sealed record ClusterRunOptions(int Seconds, int Seed, string HistoryName, int Clients = 8)
+{
+    /// <summary>How long after the last fault every client has to be served again. Default 20 s.</summary>
+    public TimeSpan QuietWithin { get; init; } = TimeSpan.FromSeconds(20);
+}
 
 /// <summary>Clients work on a group while a nemesis works against it; then it is quiet, everything is read, and the history is checked. One owner.</summary>
 internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
@@ -22,7 +26,6 @@ internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
     private const int FindingsMax = 20;
 
     private static readonly TimeSpan FirstWriteWithin = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan QuietWithin = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan PaceLeast = TimeSpan.FromMilliseconds(5);
 
     private readonly List<string> _findings = [];
@@ -87,7 +90,7 @@ internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
     {
         long from = Stopwatch.GetTimestamp();
         int[] past = [.. clients.Select(c => c.WellInARow)];
-        while (Stopwatch.GetElapsedTime(from) is var passed && passed < QuietWithin)
+        while (Stopwatch.GetElapsedTime(from) is var passed && passed < options.QuietWithin)
         {
             // What was answered before the quiet began does not count, unless an operation failed since and the count began anew.
             bool all = true;
@@ -100,7 +103,7 @@ internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
             if (all) return Math.Round(passed.TotalMilliseconds, 1);
             await Task.Delay(20, stop).ConfigureAwait(false);
         }
-        _findings.Add($"{QuietWithin.TotalSeconds} s after the last fault {clients.Count(c => c.WellInARow < WellInARow)} clients of {clients.Length} were not served");
+        _findings.Add($"{options.QuietWithin.TotalSeconds} s after the last fault {clients.Count(c => c.WellInARow < WellInARow)} clients of {clients.Length} were not served");
         return null;
     }
 

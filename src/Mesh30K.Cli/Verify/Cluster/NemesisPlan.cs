@@ -76,6 +76,7 @@ internal static class NemesisPlan
         List<PlannedFault> plan = [];
         double endMs = length.TotalMilliseconds;
         double ms = FirstMs;
+        double lastEndMs = 0;
         bool meets = false;
         while (true)
         {
@@ -92,7 +93,8 @@ internal static class NemesisPlan
             plan.Add(fault);
             // One in five is met by the next while it lasts. Not so where time is measured, or a server has to notice that its disk fails.
             meets = !IsAlone(kind) && random.Next(5) == 0;
-            ms += meets ? lastsMs / 2 : lastsMs + random.Next(700, 2_500);
+            lastEndMs = Math.Max(lastEndMs, ms + lastsMs);
+            ms = meets ? ms + (lastsMs / 2) : lastEndMs + random.Next(700, 2_500);
         }
     }
 
