@@ -55,7 +55,7 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
 
     public IReadOnlyList<string> Findings => [];
 
-    private int? Leader => servers - _down.Count <= servers / 2 || (planted == PlantedFault.NeverHeals && _faults > 2) ? null : Enumerable.Range(1, servers).First(s => !_down.Contains(s));
+    private int? Leader => servers - _down.Count <= servers / 2 || (planted == PlantedFault.NeverHeals && _faults > 0) ? null : Enumerable.Range(1, servers).First(s => !_down.Contains(s));
 
     public ILedger OpenLedger() => new Ledger(this);
 
