@@ -64,6 +64,8 @@ public sealed class MeshCommandLine
         new InitCommand(),
         new StateCommand(),
         new QueueCommand(),
+        new CoordinatorCommand(),
+        new LedgerCommand(),
         new LayersCommand(),
         new DoctorCommand(),
         new SimulateCommand(),

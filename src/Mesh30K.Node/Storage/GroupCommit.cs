@@ -18,6 +18,7 @@ public sealed class GroupCommit : IAsyncDisposable
 
     private readonly JournalFolder _journal;
     private readonly GroupCommitOptions _options;
+    private readonly IGroupCommitWatcher? _watcher;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Guards all below. Held for a copy of a payload at most, never while the disk works.</summary>
@@ -32,19 +33,19 @@ public sealed class GroupCommit : IAsyncDisposable
     private bool _closing;
     private JournalException? _failed;
 
-    private GroupCommit(JournalFolder journal, GroupCommitOptions options)
+    private GroupCommit(JournalFolder journal, GroupCommitOptions options, IGroupCommitWatcher? watcher)
     {
-        (_journal, _options) = (journal, options);
+        (_journal, _options, _watcher) = (journal, options, watcher);
         _last = _durable = journal.LastSequence;
     }
 
     /// <summary>Takes the journal over, with its lock, and starts the thread.</summary>
-    public static GroupCommit Start(JournalFolder journal, GroupCommitOptions? options = null)
+    public static GroupCommit Start(JournalFolder journal, GroupCommitOptions? options = null, IGroupCommitWatcher? watcher = null)
     {
         options ??= new GroupCommitOptions();
         Invariant.Check(journal.IsReadyToAppend);
         Invariant.Check(options.QueueBytesMax >= 1 && options.QueueBytesMax <= journal.Options.BatchBytesMax);
-        GroupCommit commit = new(journal, options);
+        GroupCommit commit = new(journal, options, watcher);
         new Thread(commit.Run) { Name = "mesh-journal", IsBackground = true }.Start();
         return commit;
     }
@@ -180,6 +181,7 @@ public sealed class GroupCommit : IAsyncDisposable
             _committing = null;
         }
         batch.Done.TrySetResult();
+        _watcher?.IsDurable(_durable);
     }
 
     private void Append(Batch batch, ref int next, ref int at, int until)
@@ -238,6 +240,7 @@ public sealed class GroupCommit : IAsyncDisposable
         }
         committing?.Fail(error);
         filling.Fail(error);
+        _watcher?.HasEnded(error);
     }
 
     private static JournalException Closed() => new("closed", "the journal is closed");
@@ -285,6 +288,16 @@ public sealed class GroupCommit : IAsyncDisposable
             }
         }
     }
+}
+
+/// <summary>Is told on the committing thread, between two batches, and so without the way over a thread of the pool. Returns at once and does not call back.</summary>
+public interface IGroupCommitWatcher
+{
+    /// <summary>Everything up to that sequence is durable.</summary>
+    void IsDurable(long sequence);
+
+    /// <summary>No more will be: the journal failed, or was closed. May be said twice.</summary>
+    void HasEnded(JournalException error);
 }
 
 /// <summary>Bounds of a group commit.</summary>

@@ -125,7 +125,10 @@ public sealed class LedgerMachine
     };
 
     /// <summary>Writes the whole state: the same state gives the same bytes, with the format's version at their head.</summary>
-    public void Snapshot(IBufferWriter<byte> to) => LedgerSnapshot.Write(_state, to);
+    public void Snapshot(IBufferWriter<byte> to) => Freeze().Write(to);
+
+    /// <summary>The whole state as it is now, for another thread to write. Costs a copy of references, not of bytes.</summary>
+    public LedgerImage Freeze() => new(_state);
 
     /// <summary>The ledger of a snapshot. Throws <see cref="LedgerFormatException"/> for one that does not fit.</summary>
     public static LedgerMachine Restore(ReadOnlySpan<byte> snapshot) => new(LedgerSnapshot.Read(snapshot));

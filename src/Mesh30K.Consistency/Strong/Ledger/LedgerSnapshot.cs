@@ -12,15 +12,15 @@ internal static class LedgerSnapshot
 {
     private const int Version = 1;
 
-    public static void Write(LedgerState state, IBufferWriter<byte> to)
+    public static void Write(LedgerImage image, IBufferWriter<byte> to)
     {
-        LedgerWriter writer = new LedgerWriter(to).Number(Version).At(state.Now).Number(state.EpochLast).Number(state.VersionLast);
-        WriteOptions(state.Options, writer);
-        foreach (LedgerEffect effect in Counted(state.Effects, writer)) WriteEffect(effect, state.Now, writer);
-        foreach (LedgerLease e in Counted(state.Leases, writer)) writer.Text(e.Id.Name).Text(e.Holder).Number(e.Epoch).At(e.AcquiredAt).Span(e.Until - state.Now);
-        foreach (LedgerMember e in Counted(state.Members, writer)) writer.Text(e.Id.Name).Bytes(e.Data).Number(e.Epoch).At(e.JoinedAt).Span(e.Until - state.Now);
-        foreach (LedgerSeenKey e in Counted(state.Seen, writer)) writer.Text(e.Id.Scope).Text(e.Id.Name).Text(e.Owner).At(e.SeenAt).Span(e.Until - state.Now);
-        foreach (LedgerValue e in Counted(state.Values, writer)) writer.Text(e.Id.Name).Bytes(e.Value).Number(e.Version);
+        LedgerWriter writer = new LedgerWriter(to).Number(Version).At(image.Now).Number(image.EpochLast).Number(image.VersionLast);
+        WriteOptions(image.Options, writer);
+        foreach (LedgerEffect effect in Counted(image.Effects, writer)) WriteEffect(effect, image.Now, writer);
+        foreach (LedgerLease e in Counted(image.Leases, writer)) writer.Text(e.Id.Name).Text(e.Holder).Number(e.Epoch).At(e.AcquiredAt).Span(e.Until - image.Now);
+        foreach (LedgerMember e in Counted(image.Members, writer)) writer.Text(e.Id.Name).Bytes(e.Data).Number(e.Epoch).At(e.JoinedAt).Span(e.Until - image.Now);
+        foreach (LedgerSeenKey e in Counted(image.Seen, writer)) writer.Text(e.Id.Scope).Text(e.Id.Name).Text(e.Owner).At(e.SeenAt).Span(e.Until - image.Now);
+        foreach (LedgerValue e in Counted(image.Values, writer)) writer.Text(e.Id.Name).Bytes(e.Value).Number(e.Version);
     }
 
     public static LedgerState Read(ReadOnlySpan<byte> snapshot)
@@ -57,11 +57,13 @@ internal static class LedgerSnapshot
     private delegate T ReadOne<T>(LedgerState state, ref LedgerReader reader);
 
     /// <summary>Writes how many there are and gives them, ascending.</summary>
-    private static IEnumerable<T> Counted<T>(LedgerTable<T> table, LedgerWriter writer)
+    private static T[] Counted<T>(T[] entries, LedgerWriter writer)
         where T : LedgerEntry
     {
-        writer.Number(table.Count);
-        return table.All;
+        writer.Number(entries.Length);
+        T[] ascending = [.. entries];
+        Array.Sort(ascending, static (a, b) => a.Id.CompareTo(b.Id));
+        return ascending;
     }
 
     private static void ReadAll<T>(LedgerState state, LedgerTable<T> table, ref LedgerReader reader, ReadOne<T> read)

@@ -18,8 +18,8 @@ internal sealed class LedgerTable<T>
 
     public Instant? NextDue => _due.Count > 0 ? _due.Min.At : null;
 
-    /// <summary>Ascending.</summary>
-    public IEnumerable<T> All => _order.Select(id => _entries[id]);
+    /// <summary>All, in no order: a copy that stays as it is.</summary>
+    public T[] Copy() => [.. _entries.Values];
 
     public T? Find(LedgerKey id) => _entries.GetValueOrDefault(id);
 

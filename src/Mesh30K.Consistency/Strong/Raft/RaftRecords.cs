@@ -44,6 +44,9 @@ public static class RaftRecords
     /// <summary>Bytes of the image in one record.</summary>
     public const int PartBytes = 256 << 10;
 
+    /// <summary>Bytes of payload of the entries in one record of a compaction; a single larger entry goes alone.</summary>
+    private const int EntriesBytesMax = 1 << 20;
+
     /// <summary>The record of a change. <see cref="RaftChange.Compact"/> has several: <see cref="OfSnapshot"/>.</summary>
     public static (RaftRecordKind Kind, byte[] Payload) Of(RaftChange change)
     {
@@ -80,8 +83,26 @@ public static class RaftRecords
                 yield return (RaftRecordKind.SnapshotPart, new RaftRecordWriter().Number(at).Bytes(image.Span.Slice(at, Math.Min(PartBytes, image.Length - at))).Written.ToArray());
             yield return (RaftRecordKind.SnapshotEnd, new RaftRecordWriter().Number(image.Length).Written.ToArray());
             yield return Of(new RaftChange.Hard(compact.State));
-            foreach (RaftEntry[] part in compact.Entries.Chunk(1_024)) yield return Of(new RaftChange.Append(part));
+            foreach (IReadOnlyList<RaftEntry> part in Parts(compact.Entries)) yield return Of(new RaftChange.Append(part));
         }
+    }
+
+    /// <summary>Entries in records of a bounded size: what was appended one by one may be too much for one.</summary>
+    private static IEnumerable<IReadOnlyList<RaftEntry>> Parts(IReadOnlyList<RaftEntry> entries)
+    {
+        List<RaftEntry> part = [];
+        long bytes = 0;
+        foreach (RaftEntry entry in entries)
+        {
+            if (part.Count > 0 && (part.Count == 1_024 || bytes + entry.Payload.Length > EntriesBytesMax))
+            {
+                yield return part;
+                (part, bytes) = ([], 0);
+            }
+            part.Add(entry);
+            bytes += entry.Payload.Length;
+        }
+        if (part.Count > 0) yield return part;
     }
 
     /// <summary>What begins a new group at each of its first servers, whose journals are empty: a snapshot before the first entry that names the voters.</summary>
