@@ -7,8 +7,8 @@ internal interface ICluster : IAsyncDisposable
 {
     int Servers { get; }
 
-    /// <summary>Whether a disk can be made to fail here.</summary>
-    bool CanBreakDisks { get; }
+    /// <summary>Whether disks can be made to fail in this way here.</summary>
+    bool CanBreakDisk(FaultKind how);
 
     /// <summary>What went wrong that no fault explains, in words: a server that ended by itself, or that did not when its disk failed. At most 50.</summary>
     IReadOnlyList<string> Findings { get; }

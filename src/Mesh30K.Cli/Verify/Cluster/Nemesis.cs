@@ -43,7 +43,7 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         bool needsProcess = fault.Kind is FaultKind.Kill or FaultKind.KillAll or FaultKind.Stop or FaultKind.DiskFails or FaultKind.DiskFull;
         int[] free = [.. Enumerable.Range(1, cluster.Servers).Where(s => !needsProcess || !_busy.Contains(s))];
         bool isDisk = fault.Kind is FaultKind.DiskFails or FaultKind.DiskFull;
-        if (free.Length == 0 || (isDisk && !cluster.CanBreakDisks))
+        if (free.Length == 0 || (isDisk && !cluster.CanBreakDisk(fault.Kind)))
         {
             Missed++;
             return;

@@ -51,7 +51,7 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
 
     public int Servers => servers;
 
-    public bool CanBreakDisks => true;
+    public bool CanBreakDisk(FaultKind how) => true;
 
     public IReadOnlyList<string> Findings => [];
 
