@@ -70,10 +70,13 @@ internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
         Task any = Task.WhenAny(working);
         try
         {
+            long from = Stopwatch.GetTimestamp();
             IReadOnlyList<PlannedFault> plan = NemesisPlan.Make(options.Seed, TimeSpan.FromSeconds(options.Seconds));
             Task faults = nemesis.RunAsync(plan, (at, name) => progress($"faults: {name}", at.TotalSeconds / options.Seconds), aborted.Token);
             if (await Task.WhenAny(faults, any).ConfigureAwait(false) == any) await Task.WhenAll(working).ConfigureAwait(false); // a client never ends by itself but by an error
             await faults.ConfigureAwait(false);
+            TimeSpan rest = TimeSpan.FromSeconds(options.Seconds) - Stopwatch.GetElapsedTime(from);
+            if (rest > TimeSpan.Zero) await Task.Delay(rest, stop).ConfigureAwait(false);
             progress("quiet", 1);
             double? quiet = await QuietAsync(clients, stop).ConfigureAwait(false);
             await ended.CancelAsync().ConfigureAwait(false);
