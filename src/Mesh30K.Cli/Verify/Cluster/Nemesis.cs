@@ -1,0 +1,124 @@
+namespace Mesh30K.Cli.Verify.Cluster;
+
+/// <summary>Carries a plan out on a group, and counts what it did. One owner.</summary>
+internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
+{
+    private readonly List<Running> _running = [];
+    private readonly HashSet<int> _busy = [];
+    private readonly SortedDictionary<string, int> _counts = new(StringComparer.Ordinal);
+
+    /// <summary>Faults that took place, by their names.</summary>
+    public IReadOnlyDictionary<string, int> Counts => _counts;
+
+    /// <summary>Faults that found no server to hit, or no leader though they were to hit one and hit another one.</summary>
+    public int Missed { get; private set; }
+
+    /// <summary>Back when every fault has been taken back. When cancelled, faults may be left: the group is to be given up.</summary>
+    public async Task RunAsync(IReadOnlyList<PlannedFault> plan, Action<TimeSpan, string> progress, CancellationToken stop)
+    {
+        long fromNs = clients.History.NowNs;
+        int next = 0;
+        while (next < plan.Count || _running.Count > 0)
+        {
+            Running? first = _running.MinBy(r => r.Fault.Until);
+            bool ends = first is not null && (next == plan.Count || first.Fault.Until <= plan[next].At);
+            TimeSpan at = ends ? first!.Fault.Until : plan[next].At;
+            TimeSpan wait = at - Elapsed(fromNs);
+            if (wait > TimeSpan.Zero) await Task.Delay(wait, stop).ConfigureAwait(false);
+            if (ends)
+            {
+                await EndAsync(first!, stop).ConfigureAwait(false);
+                continue;
+            }
+            progress(at, plan[next].Name);
+            await BeginAsync(plan[next++], stop).ConfigureAwait(false);
+        }
+    }
+
+    private TimeSpan Elapsed(long fromNs) => TimeSpan.FromMicroseconds((clients.History.NowNs - fromNs) / 1e3);
+
+    private async Task BeginAsync(PlannedFault fault, CancellationToken stop)
+    {
+        int? leader = fault.HitsLeader ? await cluster.LeaderAsync(stop).ConfigureAwait(false) : null;
+        bool needsProcess = fault.Kind is FaultKind.Kill or FaultKind.KillAll or FaultKind.Stop or FaultKind.DiskFails or FaultKind.DiskFull;
+        int[] free = [.. Enumerable.Range(1, cluster.Servers).Where(s => !needsProcess || !_busy.Contains(s))];
+        bool isDisk = fault.Kind is FaultKind.DiskFails or FaultKind.DiskFull;
+        if (free.Length == 0 || (isDisk && !cluster.CanBreakDisk(fault.Kind)))
+        {
+            Missed++;
+            return;
+        }
+        bool isLeader = leader is { } known && free.Contains(known);
+        int server = isLeader ? leader!.Value : free[fault.Pick % free.Length];
+        Running running = new(fault, fault.Kind == FaultKind.KillAll ? free : [server], NemesisPlan.WiresOf(fault, server, cluster.Servers));
+        _ = clients.Meter.Spoil();
+        bool alone = _running.Count == 0;
+        await CauseAsync(running).ConfigureAwait(false);
+        if (isLeader && alone && fault.Kind == FaultKind.Kill) clients.Meter.Died(running.CausedNs);
+        if (needsProcess) _busy.UnionWith(running.Servers);
+        _running.Add(running);
+        string name = fault.HitsLeader && !isLeader ? (fault with { HitsLeader = false }).Name : fault.Name;
+        if (fault.HitsLeader && !isLeader) Missed++;
+        _counts[name] = _counts.GetValueOrDefault(name) + 1;
+    }
+
+    private async Task CauseAsync(Running running)
+    {
+        int server = running.Servers[0];
+        running.CausedNs = clients.History.NowNs;
+        switch (running.Fault.Kind)
+        {
+            case FaultKind.Kill or FaultKind.KillAll:
+                await Task.WhenAll(running.Servers.Select(cluster.KillAsync)).ConfigureAwait(false);
+                break;
+            case FaultKind.Stop:
+                cluster.Pause(server);
+                break;
+            case FaultKind.DiskFails or FaultKind.DiskFull:
+                await cluster.BreakDiskAsync(server, running.Fault.Kind).ConfigureAwait(false);
+                break;
+            case FaultKind.Reset:
+                cluster.Reset(running.Wires);
+                break;
+            default:
+                cluster.Cut(running.Wires);
+                break;
+        }
+    }
+
+    private async Task EndAsync(Running running, CancellationToken stop)
+    {
+        _running.Remove(running);
+        int server = running.Servers[0];
+        switch (running.Fault.Kind)
+        {
+            case FaultKind.Kill or FaultKind.KillAll:
+                await Task.WhenAll(running.Servers.Select(s => cluster.StartAsync(s, stop))).ConfigureAwait(false);
+                break;
+            case FaultKind.Stop:
+                cluster.Continue(server);
+                break;
+            case FaultKind.DiskFails or FaultKind.DiskFull:
+                await cluster.MendDiskAsync(server, stop).ConfigureAwait(false);
+                await cluster.StartAsync(server, stop).ConfigureAwait(false);
+                break;
+            case FaultKind.Reset:
+                break;
+            default:
+                cluster.Heal(running.Wires, running.Fault.Loses);
+                break;
+        }
+        _busy.ExceptWith(running.Servers);
+    }
+
+    private sealed class Running(PlannedFault fault, IReadOnlyList<int> servers, IReadOnlyList<WireName> wires)
+    {
+        public PlannedFault Fault => fault;
+
+        public IReadOnlyList<int> Servers => servers;
+
+        public IReadOnlyList<WireName> Wires => wires;
+
+        public long CausedNs { get; set; }
+    }
+}
