@@ -5,7 +5,8 @@ namespace Mesh30K.Consistency.Tests.Mutants;
 /// <param name="File">Under <see cref="RaftMutants.Folder"/>.</param>
 /// <param name="Snippet">What stands there exactly once.</param>
 /// <param name="Replacement">What is put there.</param>
-internal sealed record RaftMutant(string Name, string File, string Snippet, string Replacement);
+/// <param name="Seed">The first of `mesh verify raft` that was seen to find it.</param>
+internal sealed record RaftMutant(string Name, string File, string Snippet, string Replacement, int Seed = 1);
 
 /// <summary>The bugs that <c>mesh verify raft</c> has to find.</summary>
 internal static class RaftMutants

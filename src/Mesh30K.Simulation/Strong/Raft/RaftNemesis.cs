@@ -118,7 +118,7 @@ internal sealed class RaftNemesis(SimWorld world, RaftGroup group, RaftPlan plan
             default:
                 On(Any(), "disk_sync_failing", s =>
                 {
-                    s.SyncFailsPerMille = _random.Between(10, 500);
+                    s.SyncFailsPerMille = _random.Between(50, 700);
                     Later(_random.Ms(50, 1_000), () => s.SyncFailsPerMille = 0);
                 });
                 break;

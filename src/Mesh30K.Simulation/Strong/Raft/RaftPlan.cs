@@ -50,7 +50,7 @@ internal sealed record RaftPlan
             ApplyingMax = random.Between(1, 32),
             SnapshotEvery = snapshotEvery,
             KeepBehindSnapshot = random.Next(12),
-            ChunkBytes = random.OneIn(3) ? 4_096 : random.Between(16, 160),
+            ChunkBytes = random.OneIn(2) ? 4_096 : random.Between(16, 160),
             PromoteBehindMax = random.Between(3, 40),
             Preferred = random.OneIn(4) ? new ServerId(1) : ServerId.None,
             PreferredAfter = TimeSpan.FromMilliseconds(500),

@@ -174,13 +174,20 @@ internal sealed record RaftRecipe(string Name)
             Always = [(50, Losses), (80, CrashesAnywhere)],
             AlonePercent = 30,
         },
+        new("disks")
+        {
+            Families = [(100, [PowerOfOne, PowerOfOne, PowerOfAll, CrashWriting, CrashWriting, CrashCompacting]), (100, [FailingSync, FailingSync, FullDisk, SlowDisk]), (60, [Damage])],
+            Always = [(30, Losses), (80, CrashesAnywhere)],
+            EveryMsMost = 100,
+            AlonePercent = 20,
+        },
         new("snapshots")
         {
             Families = [(100, [CutForLong, SlowWay, SlowFollower, SlowFollower, SlowFollower]), (60, [CrashCompacting, CrashProcess]), (50, [CrashLeader]), (40, [LeadMinority]), (60, [AddServer, PromoteServer]), (30, [Damage])],
             Always = [.. AnyNoise, (40, LongDelays)],
             SnapshotPercent = 100,
             SnapshotEveryLeast = 3,
-            SnapshotEveryMost = 20,
+            SnapshotEveryMost = 12,
         },
         new("members")
         {
