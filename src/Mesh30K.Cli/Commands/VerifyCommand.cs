@@ -18,13 +18,14 @@ public sealed class VerifyCommand : VerbCommand
         Add(new VerifyClusterCommand());
         Add(new VerifyPowerCommand());
         Add(new VerifyPowerWorkerCommand());
+        Add(new VerifyJournalCommand());
     }
 
     public override IReadOnlyList<string> Examples { get; } =
         [
             "mesh verify crdt --cases 1000000 --enumerate --json", "mesh verify channel --kills 500 --json", "mesh verify frames --cases 1000000 --json", "mesh verify raft --seeds 300 --json",
-            "mesh verify history history.jsonl", "mesh verify ledger --seeds 2000 --json", "mesh verify effects --kills 40", "mesh verify power --cycles 500 --json",
-            "mesh verify cluster --nodes 3 --seconds 60 --history history.jsonl",
+            "mesh verify history history.jsonl", "mesh verify ledger --seeds 2000 --json", "mesh verify effects --kills 40", "mesh verify journal --seeds 2000 --json",
+            "mesh verify power --cycles 500 --json", "mesh verify cluster --nodes 3 --seconds 60 --history history.jsonl",
         ];
 
     public override Task<ExitCode> RunAsync(VerbRun run) => throw new InvalidOperationException("verify has sub-verbs only");

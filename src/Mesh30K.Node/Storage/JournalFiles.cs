@@ -4,15 +4,17 @@ using Microsoft.Win32.SafeHandles;
 namespace Mesh30K.Node.Storage;
 
 /// <summary>
-/// Every call by which a journal changes its folder, in the order in which the disk has to see them. Tests make any of them fail. Each throws
-/// <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/>; after a failed write any part of it may be in the file.
+/// Every call by which a journal changes its folder, in the order in which the disk has to see them. Tests and <c>mesh verify journal</c> make any of them
+/// fail. Each throws <see cref="IOException"/> or <see cref="UnauthorizedAccessException"/>; after a failed write any part of it may be in the file.
+/// Not thread-safe, but for <see cref="OfSystem"/>.
 /// </summary>
-internal class JournalFiles
+public class JournalFiles
 {
-    internal static readonly JournalFiles OfSystem = new();
+    /// <summary>The system's, as they are.</summary>
+    public static readonly JournalFiles OfSystem = new();
 
     /// <summary>Opens for reading and writing; with <paramref name="create"/> made anew (mode 0600), what was there is forgotten.</summary>
-    internal virtual SafeFileHandle Open(string path, bool create)
+    public virtual SafeFileHandle Open(string path, bool create)
     {
         FileStreamOptions options = new()
         {
@@ -25,15 +27,21 @@ internal class JournalFiles
         return new FileStream(path, options).SafeFileHandle;
     }
 
-    internal virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(file, bytes, offset);
+    /// <summary>Writes all of these bytes there.</summary>
+    public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(file, bytes, offset);
 
-    internal virtual void Sync(SafeFileHandle file) => DiskSync.Data(file);
+    /// <summary>Waits until the file's bytes and length are on the disk. Never called again for a file for which it failed.</summary>
+    public virtual void Sync(SafeFileHandle file) => DiskSync.Data(file);
 
-    internal virtual void SyncFolder(string folder) => DiskSync.Folder(folder);
+    /// <summary>Waits until the folder's names are on the disk.</summary>
+    public virtual void SyncFolder(string folder) => DiskSync.Folder(folder);
 
-    internal virtual void SetLength(SafeFileHandle file, long length) => RandomAccess.SetLength(file, length);
+    /// <summary>Cuts the file.</summary>
+    public virtual void SetLength(SafeFileHandle file, long length) => RandomAccess.SetLength(file, length);
 
-    internal virtual void Rename(string from, string to) => File.Move(from, to, overwrite: true);
+    /// <summary>Gives a file another name, and takes that of the file that had it, in one step.</summary>
+    public virtual void Rename(string from, string to) => File.Move(from, to, overwrite: true);
 
-    internal virtual void Delete(string path) => File.Delete(path);
+    /// <summary>Takes a file away.</summary>
+    public virtual void Delete(string path) => File.Delete(path);
 }

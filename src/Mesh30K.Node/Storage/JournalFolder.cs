@@ -51,8 +51,11 @@ public sealed class JournalFolder : IDisposable
     /// <summary>Opens or makes the folder (mode 0700). Reads nothing yet. <c>not_a_journal</c> when it holds other things and no journal.</summary>
     public static JournalFolder Open(string path, JournalOptions? options = null) => Open(path, options ?? new JournalOptions(), JournalFiles.OfSystem);
 
-    internal static JournalFolder Open(string path, JournalOptions options, JournalFiles files)
+    /// <summary>As above, with calls of its own for changes of the folder.</summary>
+    public static JournalFolder Open(string path, JournalOptions options, JournalFiles files)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(files);
         options.Check();
         path = Path.GetFullPath(path);
         JournalLayout.MakeFolder(path);

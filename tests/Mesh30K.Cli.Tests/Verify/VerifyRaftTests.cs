@@ -26,6 +26,27 @@ public sealed class VerifyRaftTests
             (run.Exit, run.Json().GetProperty("error").GetProperty("message").GetString()));
     }
 
+    [Theory]
+    [InlineData("3,x")]
+    [InlineData("-1")]
+    public async Task Faults_are_chosen_by_their_numbers(string only)
+    {
+        CommandLineRun run = await CommandLineRun.OfAsync("verify", "raft", "--seeds", "1", "--only", only, "--json");
+        Assert.Equal(
+            (ExitCode.Usage, $"--only is {only}; it takes the numbers of faults, such as 3,17,22, or 0 for none, together with --seeds 1"),
+            (run.Exit, run.Json().GetProperty("error").GetProperty("message").GetString()));
+    }
+
+    [Fact]
+    public async Task A_seed_without_its_faults_is_another_run()
+    {
+        JsonElement whole = (await CommandLineRun.OfAsync("verify", "raft", "--seeds", "1", "--start", "7", "--json")).Json();
+        JsonElement none = (await CommandLineRun.OfAsync("verify", "raft", "--seeds", "1", "--start", "7", "--only", "0", "--json")).Json();
+        Assert.NotEqual(whole.GetProperty("trace_hash").GetString(), none.GetProperty("trace_hash").GetString());
+        Assert.True(whole.GetProperty("faults_injected").GetInt32() > 0);
+        Assert.Empty(none.GetProperty("fault_kinds").EnumerateObject());
+    }
+
     private static async Task<JsonElement> OfAsync(string start)
     {
         CommandLineRun run = await CommandLineRun.OfAsync("verify", "raft", "--seeds", "8", "--start", start, "--json");

@@ -22,7 +22,7 @@ internal sealed class FaultyDisk : JournalFiles
     /// <summary>Asked before each call: what to throw instead of it; a write does its first half.</summary>
     internal Func<string, IOException?> Fail { get; set; } = _ => null;
 
-    internal override SafeFileHandle Open(string path, bool create)
+    public override SafeFileHandle Open(string path, bool create)
     {
         Enter("open");
         if (create)
@@ -35,7 +35,7 @@ internal sealed class FaultyDisk : JournalFiles
         return file;
     }
 
-    internal override void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    public override void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
     {
         try
         {
@@ -49,26 +49,26 @@ internal sealed class FaultyDisk : JournalFiles
         base.Write(file, bytes, offset);
     }
 
-    internal override void Sync(SafeFileHandle file)
+    public override void Sync(SafeFileHandle file)
     {
         Enter("sync");
         _synced[_paths[file]] = RandomAccess.GetLength(file);
     }
 
-    internal override void SyncFolder(string folder)
+    public override void SyncFolder(string folder)
     {
         Enter("sync folder");
         _undo.Clear();
     }
 
-    internal override void SetLength(SafeFileHandle file, long length)
+    public override void SetLength(SafeFileHandle file, long length)
     {
         Enter("set length");
         base.SetLength(file, length);
         _synced[_paths[file]] = Math.Min(length, _synced.GetValueOrDefault(_paths[file], long.MaxValue));
     }
 
-    internal override void Rename(string from, string to)
+    public override void Rename(string from, string to)
     {
         Enter("rename");
         byte[]? old = File.Exists(to) ? File.ReadAllBytes(to) : null, moved = File.ReadAllBytes(from);
@@ -84,7 +84,7 @@ internal sealed class FaultyDisk : JournalFiles
         _synced.Remove(from);
     }
 
-    internal override void Delete(string path)
+    public override void Delete(string path)
     {
         Enter("delete");
         byte[] old = File.ReadAllBytes(path);

@@ -19,13 +19,11 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
     private const long ReturnedMs = 800;
 
     private readonly long _healedAt = world.Now;
+    private readonly SimRandom _random = world.RandomOf(SimStream.Afterwards);
     private Phase _phase = Phase.Works;
     private long _until;
     private SimServer? _cut;
     private (ServerId Leader, long Term) _led;
-
-    /// <summary>Whether clients only read, so that the server that is away stays as up to date as the others: only their leader then speaks against it.</summary>
-    public bool OnlyReads => _phase is Phase.FollowerAway or Phase.FollowerBack;
 
     private enum Phase
     {
@@ -46,7 +44,7 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
             SimServer[] others = [.. group.Up.Where(s => s != leader && CanLose(leader.Machine!.Membership, s.Id))];
             if (others.Length == 0) return new AfterwardsLook(true, null);
             // Half of them lose only their leader, and still reach those who hear from it.
-            Cut(world.Random.Of(others), world.Random.OneIn(2) ? group.Servers : [leader], Phase.FollowerAway, CutMs);
+            Cut(_random.Of(others), _random.OneIn(2) ? group.Servers : [leader], Phase.FollowerAway, CutMs);
             return default;
         }
         if (world.Now < _until) return default;
@@ -75,6 +73,8 @@ internal sealed class RaftAfterwards(SimWorld world, RaftGroup group)
     private void Cut(SimServer server, IEnumerable<SimServer> from, Phase phase, long ms)
     {
         (_cut, _phase, _until) = (server, phase, world.Now + Ticks(ms));
+        // Then a follower that is away stays as up to date as the others: only their leader speaks against it when it comes back.
+        group.OnlyReads = phase == Phase.FollowerAway;
         foreach (SimServer other in from)
         {
             group.Network.Cut(server.Id, other.Id);

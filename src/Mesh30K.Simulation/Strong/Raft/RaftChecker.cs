@@ -1,5 +1,6 @@
 using Mesh30K.Consistency.Journal;
 using Mesh30K.Consistency.Strong.Raft;
+using static Mesh30K.Simulation.Strong.Raft.RuleBook;
 
 namespace Mesh30K.Simulation.Strong.Raft;
 
@@ -33,6 +34,12 @@ internal sealed class RaftChecker
     /// <summary>The state machine's digest after that entry.</summary>
     public ulong ChainAt(long index) => _committed[(int)index].Chain;
 
+    /// <summary>The term of the committed entry there.</summary>
+    public long TermAt(long index) => _committed[(int)index].Term;
+
+    /// <summary>To whom that server said that it gives its vote in that term.</summary>
+    public ServerId VoteOf(ServerId voter, long term) => _votes.GetValueOrDefault((voter, term));
+
     public static ulong Chain(ulong before, RaftEntry entry) => (before ^ Content(entry)) * 0x9E3779B97F4A7C15 + (ulong)entry.Term;
 
     /// <summary>Election safety: at most one leader in a term. Leader completeness: its log holds all that was committed in an earlier term.</summary>
@@ -57,7 +64,7 @@ internal sealed class RaftChecker
         if (machine.EntryAt(machine.CommitIndex) is not { } entry) return;
         Require(entry.Term == machine.Term, "a leader commits its own term", $"{machine.Self}, leading term {machine.Term}, commits {entry.Place} by counting");
         int holders = machine.Membership.Voters.Count(v => hasOnDisk(v, entry.Place));
-        Require(holders >= machine.Membership.Majority, "committed is durable", $"{machine.Self} commits {entry.Place}, and only {holders} of {machine.Membership} have it on disk");
+        Require(holders > machine.Membership.Voters.Count / 2, "committed is durable", $"{machine.Self} commits {entry.Place}, and only {holders} of {machine.Membership} have it on disk");
     }
 
     /// <summary>A snapshot names the members as of its last entry, not later ones.</summary>
@@ -102,10 +109,10 @@ internal sealed class RaftChecker
         Require(own, "a change after an own commit", $"{machine.Self} changes its members at {change.Index}, and has committed nothing of term {machine.Term}");
     }
 
-    /// <summary>A server of that term holds that entry for committed.</summary>
-    public void Commits(ServerId server, long serverTerm, RaftEntry entry)
+    /// <summary>A server of that term holds that entry for committed. A leader does first.</summary>
+    public void Commits(ServerId server, long serverTerm, RaftEntry entry, bool asLeader)
     {
-        Require(entry.Index <= _committed.Count, "state machine safety", $"{server} commits {entry.Index}, and nobody {_committed.Count}");
+        Require(entry.Index < _committed.Count + (asLeader ? 1 : 0), "state machine safety", $"{server} commits {entry.Index}, and no leader {_committed.Count}");
         if (entry.Index == _committed.Count) _committed.Add((entry.Term, Content(entry), Chain(_committed[^1].Chain, entry), serverTerm));
         if (entry.Kind == RaftEntryKind.Membership && (_memberships.Count == 0 || _memberships[^1].Index < entry.Index)) _memberships.Add((entry.Index, RaftMembership.Read(entry.Payload.Span)));
         (long term, uint content, _, _) = _committed[(int)entry.Index];
@@ -134,9 +141,4 @@ internal sealed class RaftChecker
     }
 
     private static uint Content(RaftEntry entry) => Crc32C.Of(entry.Payload.Span, (uint)entry.Kind);
-
-    private static void Require(bool holds, string rule, string detail)
-    {
-        if (!holds) throw new BrokenRuleException(rule, detail);
-    }
 }

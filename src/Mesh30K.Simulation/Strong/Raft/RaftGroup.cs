@@ -6,48 +6,35 @@ namespace Mesh30K.Simulation.Strong.Raft;
 internal sealed class RaftGroup
 {
     private readonly SimWorld _world;
-    private readonly SimNetwork _network;
-    private readonly RaftOptions _options;
-    private readonly int _imageBytes;
+    private readonly RaftPlan _plan;
     private readonly List<SimServer> _servers = [];
     private long _request;
+    private int _crashOneIn;
 
-    public RaftGroup(SimWorld world)
+    public RaftGroup(SimWorld world, RaftPlan plan)
     {
-        _world = world;
-        _network = new SimNetwork(world, Find);
-        SimRandom random = world.Random;
-        int voters = random.Percent(12) ? 1 : random.Percent(60) ? 3 : 5;
-        First = RaftMembership.Of([.. Enumerable.Range(1, voters).Select(i => new ServerId(i))]);
-        _imageBytes = random.Next(150);
-        _options = new RaftOptions
-        {
-            ElectionMin = TimeSpan.FromMilliseconds(150),
-            ElectionSpread = TimeSpan.FromMilliseconds(150),
-            Heartbeat = TimeSpan.FromMilliseconds(30),
-            BatchEntriesMax = random.Between(1, 16),
-            BatchBytesMax = random.Between(1, 200),
-            InflightMax = random.Between(1, 6),
-            UncommittedMax = random.Between(8, 60),
-            ReadsMax = random.Between(2, 20),
-            ApplyingMax = random.Between(1, 32),
-            SnapshotEvery = random.Percent(80) ? random.Between(8, 60) : 10_000,
-            KeepBehindSnapshot = random.Next(12),
-            ChunkBytes = random.Between(16, 100),
-            PromoteBehindMax = random.Between(3, 40),
-            Preferred = random.OneIn(3) ? new ServerId(1) : ServerId.None,
-            PreferredAfter = TimeSpan.FromMilliseconds(600),
-        };
+        (_world, _plan) = (world, plan);
+        Network = new SimNetwork(world, Find);
+        Rules = new RaftStepRules(this, world.Checker);
+        First = RaftMembership.Of([.. Enumerable.Range(1, plan.Voters).Select(i => new ServerId(i))]);
         foreach (ServerId id in First.Voters) Add(id, First);
     }
 
     public RaftMembership First { get; }
 
-    public SimNetwork Network => _network;
+    public SimNetwork Network { get; }
+
+    public RaftStepRules Rules { get; }
 
     public IReadOnlyList<SimServer> Servers => _servers;
 
-    public ServerId Preferred => _options.Preferred;
+    public ServerId Preferred => _plan.Options.Preferred;
+
+    /// <summary>Whether clients only read.</summary>
+    public bool OnlyReads { get; set; }
+
+    /// <summary>Done once, by the next server that is elected, right after.</summary>
+    public Action<SimServer>? WhenElected { get; set; }
 
     /// <summary>Those that run, paused ones not counted.</summary>
     public IEnumerable<SimServer> Up => _servers.Where(s => s.Machine is not null && !s.IsPaused);
@@ -60,6 +47,7 @@ internal sealed class RaftGroup
     {
         set
         {
+            _crashOneIn = value;
             foreach (SimServer server in _servers) server.CrashOneIn = value;
         }
     }
@@ -78,9 +66,16 @@ internal sealed class RaftGroup
         return id;
     }
 
+    public void Elected(SimServer server)
+    {
+        if (WhenElected is not { } then) return;
+        WhenElected = null;
+        _world.Schedule(_world.Now, SimEventKind.FaultEnds, null, () => then(server));
+    }
+
     private void Add(ServerId id, RaftMembership first)
     {
-        SimServer server = new(_world, this, id, first, _options, _imageBytes) { CrashOneIn = _servers.Count > 0 ? _servers[0].CrashOneIn : 0 };
+        SimServer server = new(_world, this, id, first, _plan) { CrashOneIn = _crashOneIn };
         _servers.Add(server);
         server.Start();
     }

@@ -1,182 +1,227 @@
 using Mesh30K.Consistency.Strong.Raft;
+using static Mesh30K.Simulation.Strong.Raft.FaultKind;
 
 namespace Mesh30K.Simulation.Strong.Raft;
 
-/// <summary>
-/// Brings faults upon a group. A seed draws which families of faults it has and how hard, so that some runs see a few faults deeply and others all of them
-/// (swarm testing: Groce and others 2012).
-/// </summary>
-internal sealed class RaftNemesis
+/// <summary>Brings a plan's faults upon a group, each by chance of its own. One that finds nobody to strike does nothing.</summary>
+internal sealed class RaftNemesis(SimWorld world, RaftGroup group, RaftPlan plan)
 {
-    private const int VotersMost = 5;
+    private readonly List<StruckFault> _struck = [];
+    private readonly MemberFaults _members = new(world, group);
+    private SimRandom _random = new(0);
 
-    private readonly SimWorld _world;
-    private readonly SimNetwork _network;
-    private readonly RaftGroup _group;
-    private readonly List<Action> _faults = [];
-    private readonly double _everyMs;
+    /// <summary>What struck, in the order of time.</summary>
+    public IReadOnlyList<StruckFault> Struck => _struck;
 
-    public RaftNemesis(SimWorld world, SimNetwork network, RaftGroup group)
+    public void Begin()
     {
-        (_world, _network, _group) = (world, network, group);
-        SimRandom random = world.Random;
-        _everyMs = random.Between(20, 300);
-        if (random.Percent(75)) (_network.LossPercent, _network.DoublePercent, _network.LatePercent) = (random.Next(31), random.Next(21), random.Next(11));
-        (int Percent, Action[] Faults)[] families =
-        [
-            (70, [CutOneWay, CutServer, CutLeader, CutHalves]),
-            (60, [PauseOne, PauseLeader]),
-            (60, [ClockAhead, ClockBack, ClockFast, ClockSlow]),
-            (70, [CrashOne, CrashLeader, CrashWriting, CrashWriting, CrashCompacting, CrashCompacting, PowerOfOne, PowerOfAll]),
-            (50, [SlowDisk, FullDisk, FailingSync]),
-            (40, [DamageOne]),
-            (75, [AddServer, PromoteServer, PromoteServer, PromoteServer, RemoveServer, RemoveLeader]),
-            (60, [TransferLead, TransferLead]),
-        ];
-        foreach ((int percent, Action[] faults) in families)
-            if (random.Percent(percent)) _faults.AddRange(faults);
-        if (_faults.Count == 0) _faults.Add(CrashLeader);
-        _group.CrashOneIn = random.Percent(60) ? random.Between(200, 3_000) : 0;
+        foreach (PlannedFault fault in plan.Faults) world.Schedule(fault.At, SimEventKind.Fault, null, fault);
     }
 
-    public void Begin() => _world.Schedule(_world.Now + _world.Random.Ms(1, _everyMs), SimEventKind.Fault);
-
-    public void Strike()
+    public void Strike(PlannedFault fault)
     {
-        _world.Random.Of(_faults)();
-        _world.Schedule(_world.Now + _world.Random.Ms(1, 2 * _everyMs), SimEventKind.Fault);
+        _random = new SimRandom(fault.Seed);
+        long before = world.FaultsInjected;
+        Strike(fault.Kind);
+        if (world.FaultsInjected > before) _struck.Add(new StruckFault(fault.Number, world.Now / (double)TimeSpan.TicksPerMillisecond, fault.Kind.ToString()));
     }
 
-    private SimServer? Any() => _group.Up.ToArray() is { Length: > 0 } up ? _world.Random.Of(up) : null;
+    private void Strike(FaultKind kind)
+    {
+        switch (kind)
+        {
+            case Losses or Doubles or Delays or LongDelays or CrashesAnywhere: Always(kind); break;
+            case CutOneWay or CutServer or CutLeader or CutHalves or CutForLong or LeadMinority or LeadMinorityThenCrash or DeposeLeader or SlowWay or SlowFollower or ChangeOfCutOff: CutWays(kind); break;
+            case FaultKind.Pause: On(Any(), "pause", Stop); break;
+            case PauseLeader: On(group.Leader, "pause_leader", Stop); break;
+            case ClockAhead: On(Any(), "clock_ahead", s => s.SetClock(1, _random.Ms(50, 100_000))); break;
+            case ClockBack: On(Any(), "clock_back", s => s.SetClock(1, -_random.Ms(50, 100_000))); break;
+            case ClockFast: On(Any(), "clock_fast", s => s.SetClock(1 + _random.Next(101) / 100.0, 0)); break;
+            case ClockSlow: On(Any(), "clock_slow", s => s.SetClock(1 / (1 + _random.Next(101) / 100.0), 0)); break;
+            case SlowDisk or FullDisk or FailingSync: Disk(kind); break;
+            case FaultKind.Damage: DamageOne(); break;
+            case AddServer or PromoteServer or RemoveServer or RemoveLeader or ChangeAtOnce or TransferLead or TransferToCutOff: _members.Strike(kind, _random); break;
+            default: Crash(kind); break;
+        }
+    }
 
-    private void Later(double leastMs, double mostMs, Action ends) => _world.Schedule(_world.Now + _world.Random.Ms(leastMs, mostMs), SimEventKind.FaultEnds, null, ends);
+    private void Always(FaultKind kind)
+    {
+        SimNetwork network = group.Network;
+        switch (kind)
+        {
+            case Losses: network.LossPercent = 1 + _random.Next(30); break;
+            case Doubles: network.DoublePercent = 1 + _random.Next(20); break;
+            case Delays: network.LatePercent = Math.Max(network.LatePercent, 1 + _random.Next(10)); break;
+            case LongDelays: (network.LatePercent, network.LateMsMost) = (20 + _random.Next(25), 900); break;
+            default: group.CrashOneIn = _random.Between(200, 3_000); break;
+        }
+        world.Fault("always_" + kind.ToString().ToLowerInvariant());
+    }
+
+    private void CutWays(FaultKind kind)
+    {
+        switch (kind)
+        {
+            case CutOneWay: On(Any(), "cut_one_way", from => Cut(from.Id, _random.Of(group.Servers).Id, _random.Ms(20, 900))); break;
+            case CutServer: On(Any(), "cut_server", CutOff); break;
+            case CutLeader: On(group.Leader, "cut_leader", CutOff); break;
+            case CutHalves:
+                world.Fault("cut_halves");
+                ulong side = _random.NextSeed();
+                Part(s => ((side >> s.Id.Number) & 1) != 0, _random.Ms(20, 900));
+                break;
+            case SlowWay: On(Any(), "way_slow", s => SlowDown(s, _random.Of(group.Servers))); break;
+            case SlowFollower: On(AnyFollower(), "follower_slow", s => SlowDown(group.Leader ?? s, s)); break;
+            case ChangeOfCutOff: On(group.Leader, "change_of_cut_off", ChangeCutOff); break;
+            case CutForLong: On(AnyFollower(), "cut_for_long", s => Part(other => other == s, _random.Ms(400, 2_000))); break;
+            case DeposeLeader: On(group.Leader, "leader_deposed", Depose); break;
+            default: On(group.Leader, "lead_of_minority", s => WithMinority(s, kind == LeadMinorityThenCrash)); break;
+        }
+    }
+
+    private void Crash(FaultKind kind)
+    {
+        switch (kind)
+        {
+            case CrashProcess: On(Any(), "crash_process", s => s.Crash(power: false)); break;
+            case CrashLeader: On(group.Leader, "crash_leader", s => s.Crash(_random.OneIn(2))); break;
+            case CrashWriting: On(Any(), "crash_writing_planned", s => s.CrashesWriting = true); break;
+            case CrashCompacting: On(Any(), "crash_compacting_planned", s => s.CrashesCompacting = true); break;
+            case CrashBeforeEffect: On(_random.OneIn(2) ? group.Leader : Any(), "crash_before_effect_planned", s => s.CrashesBefore = _random.Of(SimServer.EffectNames)); break;
+            case PowerOfOne: On(Any(), "crash_power", s => s.Crash(power: true)); break;
+            default:
+                world.Fault("crash_all");
+                foreach (SimServer server in group.Up.ToArray()) server.Crash(power: true);
+                break;
+        }
+    }
+
+    private void Disk(FaultKind kind)
+    {
+        switch (kind)
+        {
+            case SlowDisk:
+                On(Any(), "disk_slow", s =>
+                {
+                    s.DiskSlowness = _random.Between(5, 100);
+                    Later(_random.Ms(50, 1_000), () => s.DiskSlowness = 1);
+                });
+                break;
+            case FullDisk:
+                On(Any(), "disk_full", s =>
+                {
+                    s.IsDiskFull = true;
+                    Later(_random.Ms(50, 1_000), () => s.IsDiskFull = false);
+                });
+                break;
+            default:
+                On(Any(), "disk_sync_failing", s =>
+                {
+                    s.SyncFailsPerMille = _random.Between(50, 700);
+                    Later(_random.Ms(50, 1_000), () => s.SyncFailsPerMille = 0);
+                });
+                break;
+        }
+    }
+
+    private SimServer? Any() => group.Up.ToArray() is { Length: > 0 } up ? _random.Of(up) : null;
+
+    private SimServer? AnyFollower() => group.Up.Where(s => s != group.Leader).ToArray() is { Length: > 0 } up ? _random.Of(up) : null;
+
+    private void Later(long ticks, Action ends) => world.Schedule(world.Now + ticks, SimEventKind.FaultEnds, null, ends);
 
     private void On(SimServer? server, string fault, Action<SimServer> strike)
     {
         if (server is null) return;
-        _world.Fault(fault);
+        world.Fault(fault);
         strike(server);
     }
 
-    private void Cut(ServerId from, ServerId to)
+    private void Cut(ServerId from, ServerId to, long ticks)
     {
-        _network.Cut(from, to);
-        Later(20, 900, () => _network.Mend(from, to));
+        group.Network.Cut(from, to);
+        Later(ticks, () => group.Network.Mend(from, to));
     }
-
-    private void CutOneWay() => On(Any(), "cut_one_way", from => Cut(from.Id, _world.Random.Of(_group.Servers).Id));
-
-    private void CutServer() => On(Any(), "cut_server", CutOff);
-
-    private void CutLeader() => On(_group.Leader, "cut_leader", CutOff);
 
     private void CutOff(SimServer server)
     {
-        bool hears = _world.Random.OneIn(3);
-        bool speaks = !hears && _world.Random.OneIn(2);
-        foreach (SimServer other in _group.Servers)
+        bool hears = _random.OneIn(3);
+        bool speaks = !hears && _random.OneIn(2);
+        foreach (SimServer other in group.Servers)
         {
-            if (!speaks) Cut(server.Id, other.Id);
-            if (!hears) Cut(other.Id, server.Id);
+            if (!speaks) Cut(server.Id, other.Id, _random.Ms(20, 900));
+            if (!hears) Cut(other.Id, server.Id, _random.Ms(20, 900));
         }
     }
 
-    private void CutHalves()
+    /// <summary>No way between those inside and those outside.</summary>
+    private void Part(Func<SimServer, bool> isInside, long ticks)
     {
-        _world.Fault("cut_halves");
-        ulong side = _world.Random.NextSeed();
-        foreach (SimServer a in _group.Servers)
-            foreach (SimServer b in _group.Servers)
-                if (((side >> a.Id.Number) & 1) != ((side >> b.Id.Number) & 1)) Cut(a.Id, b.Id);
+        foreach (SimServer a in group.Servers)
+            foreach (SimServer b in group.Servers)
+                if (isInside(a) != isInside(b)) Cut(a.Id, b.Id, ticks);
     }
 
-    private void PauseOne() => On(Any(), "pause", Pause);
-
-    private void PauseLeader() => On(_group.Leader, "pause_leader", Pause);
-
-    private void Pause(SimServer server)
+    private void Stop(SimServer server)
     {
         server.Pause();
-        _world.Schedule(_world.Now + _world.Random.Ms(10, 900), SimEventKind.Resume, server);
+        world.Schedule(world.Now + _random.Ms(10, 900), SimEventKind.Resume, server);
     }
 
-    private void ClockAhead() => On(Any(), "clock_ahead", s => s.SetClock(1, _world.Random.Ms(50, 100_000)));
-
-    private void ClockBack() => On(Any(), "clock_back", s => s.SetClock(1, -_world.Random.Ms(50, 100_000)));
-
-    private void ClockFast() => On(Any(), "clock_fast", s => s.SetClock(1 + _world.Random.Next(101) / 100.0, 0));
-
-    private void ClockSlow() => On(Any(), "clock_slow", s => s.SetClock(1 / (1 + _world.Random.Next(101) / 100.0), 0));
-
-    private void CrashOne() => On(Any(), "crash_process", s => s.Crash(power: false));
-
-    private void CrashLeader() => On(_group.Leader, "crash_leader", s => s.Crash(_world.Random.OneIn(2)));
-
-    private void CrashWriting() => On(Any(), "crash_writing_planned", s => s.CrashesWriting = true);
-
-    private void CrashCompacting() => On(Any(), "crash_compacting_planned", s => s.CrashesCompacting = true);
-
-    private void PowerOfOne() => On(Any(), "crash_power", s => s.Crash(power: true));
-
-    private void PowerOfAll()
+    /// <summary>The leader learns of nothing while another one is elected at once, since it was asked to (thesis 3.10), or by a timeout before its own.</summary>
+    private void Depose(SimServer leader)
     {
-        _world.Fault("crash_all");
-        foreach (SimServer server in _group.Up.ToArray()) server.Crash(power: true);
+        long ticks = _random.Ms(200, 700);
+        if (_random.OneIn(2))
+        {
+            leader.Step(new RaftInput.Transfer(-group.NextRequest(), _random.Of(leader.Machine!.Membership.Voters)));
+            world.Fault("leader_deposed_by_transfer");
+            Later(_random.Ms(1, 8), () => Part(s => s == leader, ticks));
+            return;
+        }
+        leader.SetClock(0.5, 0);
+        Part(s => s == leader, ticks);
+        Later(ticks, () => leader.SetClock(1, 0));
     }
 
-    private void SlowDisk() => On(Any(), "disk_slow", s =>
+    private void SlowDown(SimServer from, SimServer to)
     {
-        s.DiskSlowness = _world.Random.Between(5, 100);
-        Later(50, 1_000, () => s.DiskSlowness = 1);
-    });
+        group.Network.Slow(from.Id, to.Id, _random.Between(20, 600));
+        Later(_random.Ms(100, 1_000), () => group.Network.Slow(from.Id, to.Id, 0));
+    }
 
-    private void FullDisk() => On(Any(), "disk_full", s =>
+    private void ChangeCutOff(SimServer leader)
     {
-        s.IsDiskFull = true;
-        Later(50, 1_000, () => s.IsDiskFull = false);
-    });
+        Part(s => s == leader, _random.Ms(350, 800));
+        _members.Strike(_random.OneIn(2) ? AddServer : RemoveServer, _random);
+    }
 
-    private void FailingSync() => On(Any(), "disk_sync_failing", s =>
+    private void WithMinority(SimServer leader, bool thenCrash)
     {
-        s.SyncFailsPerMille = _world.Random.Between(10, 500);
-        Later(50, 1_000, () => s.SyncFailsPerMille = 0);
-    });
+        SimServer[] others = [.. group.Up.Where(s => s != leader)];
+        int most = Math.Max(0, (leader.Machine!.Membership.Voters.Count - 1) / 2 - 1);
+        HashSet<SimServer> inside = [leader];
+        if (most > 0 && others.Length > 0 && _random.Percent(70)) inside.Add(_random.Of(others));
+        long ticks = _random.Ms(100, 700);
+        Part(inside.Contains, ticks);
+        if (!thenCrash) return;
+        int who = _random.Next(3);
+        bool power = _random.OneIn(2);
+        Later(ticks, () =>
+        {
+            if (!world.IsFaulty) return;
+            world.Fault("crash_after_lead_of_minority");
+            foreach (SimServer server in group.Up.ToArray())
+                if (who == 0 || (who == 1 ? server == leader : !inside.Contains(server))) server.Crash(power);
+        });
+    }
 
     /// <summary>Damages one server's journal for good, when every membership that was ever in a log keeps a majority without it.</summary>
     private void DamageOne()
     {
         if (Any() is not { } victim) return;
-        bool affordable = _world.Checker.Memberships.Append(_group.First).All(m => CanDo(m, s => s == victim.Id || _group.IsDead(s)));
+        bool affordable = world.Checker.Memberships.Append(group.First).All(m => MemberFaults.CanDo(m, s => s == victim.Id || group.IsDead(s)));
         if (affordable) victim.Damage();
     }
-
-    private void AddServer() => Change("member_added", MemberStep.AddLearner, m => m.Learners.Count < 2 && _group.Servers.Count < 10 ? _group.NewServer() : ServerId.None);
-
-    private void PromoteServer() => Change("member_promoted", MemberStep.Promote, m => m.Voters.Count < VotersMost ? m.Learners.FirstOrDefault(l => !_group.IsDead(l)) : ServerId.None);
-
-    private void RemoveServer() => Change("member_removed", MemberStep.Remove, m => m.Voters.Count > 2 ? _world.Random.Of(m.Voters) : ServerId.None);
-
-    private void RemoveLeader() => Change("leader_removed", MemberStep.Remove, m => m.Voters.Count > 2 ? _group.Leader!.Id : ServerId.None);
-
-    private void Change(string fault, MemberStep step, Func<RaftMembership, ServerId> choose)
-    {
-        if (_group.Leader is not { } leader || !leader.Machine!.Membership.IsVoter(leader.Id) || choose(leader.Machine.Membership) is not { Number: > 0 } server) return;
-        if (leader.Machine.Membership.After(step, server) is not { } after || !CanDo(after, _group.IsDead)) return;
-        long before = leader.Machine.Last.Index;
-        leader.Step(new RaftInput.Change(_group.NextRequest(), step, server));
-        if (leader.Machine is not { } machine || machine.Last.Index == before) return;
-        _world.Fault(fault);
-        if (!_world.Random.OneIn(2)) return;
-        _world.Fault("second_change_at_once");
-        leader.Step(new RaftInput.Change(_group.NextRequest(), MemberStep.Remove, _world.Random.Of(machine.Membership.Voters)));
-    }
-
-    private void TransferLead()
-    {
-        if (_group.Leader is not { } leader) return;
-        _world.Fault("lead_transferred");
-        leader.Step(new RaftInput.Transfer(-_group.NextRequest(), _world.Random.Of(leader.Machine!.Membership.Voters)));
-    }
-
-    private static bool CanDo(RaftMembership members, Func<ServerId, bool> isLost) => members.Voters.Count(v => !isLost(v)) >= members.Majority;
 }

@@ -1,28 +1,33 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using Mesh30K.Consistency.Strong.Raft;
 
 namespace Mesh30K.Simulation.Strong.Raft;
 
 /// <summary>
-/// Runs the production Raft machine and its recovery under virtual time, from one seed: some seconds with faults and clients, in which no rule may break,
-/// then all is healed, and the group has to work again and to bear what it promises to bear.
+/// Runs the production Raft machine, its recovery and the production ledger under virtual time, from one seed: some seconds with faults and clients, in which no rule
+/// may break, then all is healed, and the group has to work again and to bear what it promises to bear. At the end the clients' history has to have one order.
 /// </summary>
 public static class RaftSimulation
 {
-    private const long FaultyMs = 10_000;
+    private const long FaultyMs = 6_000;
     private const long HealedMsMax = 15_000;
+    private const long ConfigurationsMax = 200_000;
 
     /// <summary>Runs one seed. Never throws for a bug of the machine: that is a violation.</summary>
-    public static RaftRunReport Run(long seed)
+    /// <param name="only">Numbers of the faults that strike; null: all of the seed's plan.</param>
+    public static RaftRunReport Run(long seed, IReadOnlySet<int>? only = null)
     {
+        const long FaultyTicks = FaultyMs * TimeSpan.TicksPerMillisecond;
         SimWorld world = new((ulong)seed * 0x9E3779B97F4A7C15 + 1);
-        RaftRun run = new(world);
+        RaftPlan plan = RaftPlan.Of(world.Seed, FaultyTicks, only);
+        RaftRun run = new(world, plan);
         RaftViolation? violation = null;
         string? stuck = null;
+        HistoryVerdict verdict = HistoryVerdict.Linearizable;
         try
         {
-            stuck = run.ToEnd(FaultyMs * TimeSpan.TicksPerMillisecond, HealedMsMax * TimeSpan.TicksPerMillisecond);
+            stuck = run.ToEnd(FaultyTicks, HealedMsMax * TimeSpan.TicksPerMillisecond);
+            verdict = Check(run.History);
         }
         catch (BrokenRuleException broken)
         {
@@ -34,7 +39,16 @@ public static class RaftSimulation
             violation = new RaftViolation(seed, "the machine's own invariants", detail + At(world));
         }
         return new RaftRunReport(
-            seed, violation, stuck, world.Faults, world.Events, world.Checker.Committed, world.Checker.Acknowledged, run.ReadsAnswered, world.Trace);
+            seed, plan.Recipe.Name, violation, violation is null ? stuck : null, world.Faults, run.Struck, world.Events, world.Checker.Committed, world.Checker.Acknowledged,
+            world.Checker.ReadsAnswered, run.History.Count, verdict == HistoryVerdict.Undecided, world.Trace);
+    }
+
+    private static HistoryVerdict Check(IReadOnlyList<HistoryOperation> history)
+    {
+        HistoryReport report = LinearizabilityChecker.Check(history, ConfigurationsMax);
+        if (report.Verdict != HistoryVerdict.Violation) return report.Verdict;
+        HistoryWitness witness = report.Keys.First(k => k.Verdict == HistoryVerdict.Violation).Witness!;
+        throw new BrokenRuleException("linearizability", $"{witness.Blocked} fits no order; possible was {string.Join(", ", witness.Possible.Select(HistoryOperation.Show))}");
     }
 
     private static string At(SimWorld world) => string.Create(CultureInfo.InvariantCulture, $" (at {world.Now / (double)TimeSpan.TicksPerSecond:F3} s)");
@@ -46,30 +60,40 @@ internal sealed class RaftRun
     private readonly SimWorld _world;
     private readonly RaftGroup _group;
     private readonly RaftNemesis _nemesis;
-    private readonly double _clientEveryMs;
+    private readonly List<SimClient> _clients = [];
+    private readonly List<HistoryOperation> _history = [];
     private long _healedAt = long.MaxValue;
     private long _mustSee;
     private RaftAfterwards? _afterwards;
 
-    public RaftRun(SimWorld world)
+    public RaftRun(SimWorld world, RaftPlan plan)
     {
         _world = world;
-        _group = new RaftGroup(world);
-        _nemesis = new RaftNemesis(world, _group.Network, _group);
-        _clientEveryMs = world.Random.Between(4, 30);
+        _group = new RaftGroup(world, plan);
+        _nemesis = new RaftNemesis(world, _group, plan);
+        for (int number = 1; number <= plan.Clients.Count; number++) _clients.Add(new SimClient(world, _group, number, plan.Clients, _history));
     }
 
-    public long ReadsAnswered => _world.Checker.ReadsAnswered;
+    public IReadOnlyList<StruckFault> Struck => _nemesis.Struck;
+
+    public IReadOnlyList<HistoryOperation> History => _history;
 
     /// <summary>Runs to the end of the healed phases; says what did not happen in them, or null.</summary>
     public string? ToEnd(long faultyTicks, long healedTicksMax)
     {
         _world.Schedule(faultyTicks, SimEventKind.Heal);
-        _world.Schedule(0, SimEventKind.Client);
+        foreach (SimClient client in _clients) client.Rest();
         _nemesis.Begin();
+        string? failure = Run(faultyTicks + healedTicksMax);
+        foreach (SimClient client in _clients) client.End();
+        return failure;
+    }
+
+    private string? Run(long endTicks)
+    {
         while (_world.TryNext(out SimEvent e))
         {
-            if (_world.Now > faultyTicks + healedTicksMax) return WhyStuck() ?? "it worked again, but only after the end";
+            if (_world.Now > endTicks) return WhyStuck() ?? "it worked again, but only after the end";
             if (e.Server is { } server && e.Epoch != server.Epoch && e.Kind != SimEventKind.Deliver) continue;
             if (e.Kind != SimEventKind.Look) Handle(e);
             else if (_afterwards!.Look(WhyStuck) is { IsOver: true } look) return look.Failure;
@@ -83,47 +107,11 @@ internal sealed class RaftRun
         switch (e.Kind)
         {
             case SimEventKind.Restart: e.Server!.Start(); break;
-            case SimEventKind.Resume: Resume(e.Server!); break;
-            case SimEventKind.Client: Client(); break;
-            case SimEventKind.Fault: if (_world.IsFaulty) _nemesis.Strike(); break;
-            case SimEventKind.FaultEnds: ((Action)e.What!)(); break;
+            case SimEventKind.Resume: if (e.Server!.IsPaused) e.Server.Resume(); break;
+            case SimEventKind.Fault: if (_world.IsFaulty) _nemesis.Strike((PlannedFault)e.What!); break;
+            case SimEventKind.FaultEnds or SimEventKind.Client: ((Action)e.What!)(); break;
             case SimEventKind.Heal: Heal(); break;
             default: e.Server!.Handle(e); break;
-        }
-    }
-
-    /// <summary>A client's read comes before the timers that waited: a leader that others have replaced meanwhile does not know it yet (thesis 6.4).</summary>
-    private void Resume(SimServer server)
-    {
-        if (server is { IsPaused: true, Machine.Role: RaftRole.Leader } && _world.Random.OneIn(2))
-        {
-            _world.Fault("read_at_resumed_leader");
-            server.Step(new RaftInput.Read(_group.NextRequest()));
-        }
-        if (server.IsPaused) server.Resume();
-    }
-
-    /// <summary>A write or a read at the leader, or at anybody, since clients do not always know.</summary>
-    private void Client()
-    {
-        SimRandom random = _world.Random;
-        _world.Schedule(_world.Now + random.Ms(0.1, 2 * _clientEveryMs), SimEventKind.Client);
-        SimServer[] up = [.. _group.Up];
-        if (up.Length == 0) return;
-        SimServer[] leaders = [.. up.Where(s => s.Machine!.Role == RaftRole.Leader)];
-        SimServer server = leaders.Length > 0 && random.Percent(75) ? random.Of(leaders) : random.Of(up); // of two leaders, the old one is asked too
-        long id = _group.NextRequest();
-        if (random.Percent(35) || _afterwards is { OnlyReads: true }) server.Step(new RaftInput.Read(id));
-        else
-        {
-            ReadOnlyMemory<byte>[] payloads = new ReadOnlyMemory<byte>[random.OneIn(4) ? random.Between(2, 8) : 1];
-            for (int i = 0; i < payloads.Length; i++)
-            {
-                byte[] payload = new byte[random.Between(8, 60)];
-                BinaryPrimitives.WriteInt64LittleEndian(payload, id * 16 + i);
-                payloads[i] = payload;
-            }
-            server.Step(new RaftInput.Propose(id, payloads));
         }
     }
 
@@ -138,6 +126,7 @@ internal sealed class RaftRun
         {
             (server.IsDiskFull, server.SyncFailsPerMille, server.DiskSlowness) = (false, 0, 1);
             server.CrashesWriting = server.CrashesCompacting = false;
+            server.CrashesBefore = null;
             server.SetClock(1, 0);
             if (server.IsPaused) server.Resume();
             server.Start();

@@ -15,6 +15,7 @@ internal sealed class SimDisk
     private byte[] _bytes = new byte[1024];
     private int _length;
     private int _syncedLength;
+    private int _provenLength;
     private long _snapshotRecords;
     private long _sequence;
     private long _syncedSequence;
@@ -40,6 +41,7 @@ internal sealed class SimDisk
     public void Append(RaftChange change)
     {
         (RaftRecordKind kind, byte[] payload) = RaftRecords.Of(change);
+        _provenLength = _syncedLength;
         Write(kind, payload, ++_sequence, _syncedSequence);
     }
 
@@ -92,6 +94,11 @@ internal sealed class SimDisk
     public void Damage(SimRandom random, Action<string> fault)
     {
         int at = random.Between(SegmentHeader.Bytes, _syncedLength - 1);
+        if (random.OneIn(3) && LoseSynced(random))
+        {
+            fault("disk_write_lost");
+            return;
+        }
         if (random.OneIn(2))
         {
             _bytes[at] ^= (byte)(1 << random.Next(8));
@@ -137,7 +144,20 @@ internal sealed class SimDisk
     private void Take(SimDisk next)
     {
         (_header, _checksum, _bytes, _length, _snapshotRecords) = (next._header, next._checksum, next._bytes, next._length, next._snapshotRecords);
+        _provenLength = 0;
         _next = null;
+    }
+
+    /// <summary>A write that the disk said to have done, and did not. Only later records can prove it, so there have to be some.</summary>
+    private bool LoseSynced(SimRandom random)
+    {
+        int proven = Math.Min(_provenLength, _syncedLength);
+        if (proven <= SegmentHeader.Bytes || proven == _syncedLength) return false;
+        int at = random.Between(SegmentHeader.Bytes, proven - 1);
+        Span<byte> lost = _bytes.AsSpan(at, Math.Min((at / RecordFrame.SectorBytes + 1) * RecordFrame.SectorBytes, proven) - at);
+        bool changes = lost.ContainsAnyExcept((byte)0);
+        lost.Clear();
+        return changes;
     }
 
     private void LoseSector(int at)

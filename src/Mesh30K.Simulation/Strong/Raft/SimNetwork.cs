@@ -7,6 +7,9 @@ internal sealed class SimNetwork(SimWorld world, Func<ServerId, SimServer?> find
 {
     private readonly HashSet<(ServerId From, ServerId To)> _cut = [];
     private readonly Dictionary<(ServerId From, ServerId To), long> _latest = [];
+    private readonly SimRandom _random = world.RandomOf(SimStream.Network);
+
+    private readonly Dictionary<(ServerId From, ServerId To), double> _slow = [];
 
     /// <summary>Of 100 messages, how many are lost; at most 30.</summary>
     public int LossPercent { get; set; }
@@ -16,14 +19,33 @@ internal sealed class SimNetwork(SimWorld world, Func<ServerId, SimServer?> find
     /// <summary>Of 100 messages, how many come much too late.</summary>
     public int LatePercent { get; set; }
 
+    /// <summary>How late, at most.</summary>
+    public double LateMsMost { get; set; } = 400;
+
     public void Cut(ServerId from, ServerId to) => _cut.Add((from, to));
 
     public void Mend(ServerId from, ServerId to) => _cut.Remove((from, to));
 
+    /// <summary>Messages on that way take so much longer at most; 0: no longer.</summary>
+    public void Slow(ServerId from, ServerId to, double ms) => _slow[(from, to)] = ms;
+
     public void Heal()
     {
         _cut.Clear();
+        _slow.Clear();
         LossPercent = DoublePercent = LatePercent = 0;
+    }
+
+    /// <summary>Calls what a client or a server is told, after its time on the way; false when it is lost. Cuts between servers do not part them from clients.</summary>
+    public bool TryReach(string what, Action<long> schedule)
+    {
+        if (_random.Percent(LossPercent))
+        {
+            world.Fault("lost_" + what);
+            return false;
+        }
+        schedule(world.Now + _random.Ms(0.1, 2));
+        return true;
     }
 
     public void Send(RaftMessage message)
@@ -34,19 +56,20 @@ internal sealed class SimNetwork(SimWorld world, Func<ServerId, SimServer?> find
             if (world.IsFaulty) world.Fault("cut_" + Name(message));
             return;
         }
-        if (world.Random.Percent(LossPercent))
+        if (_random.Percent(LossPercent))
         {
             world.Fault("lost_" + Name(message));
             return;
         }
-        if (world.Random.Percent(DoublePercent))
+        if (_random.Percent(DoublePercent))
         {
             world.Fault("doubled_" + Name(message));
-            Arrive(to, message, world.Now + world.Random.Ms(0.1, 40));
+            Arrive(to, message, world.Now + _random.Ms(0.1, 40));
         }
-        bool late = world.Random.Percent(LatePercent);
+        bool late = _random.Percent(LatePercent);
         if (late) world.Fault("late_" + Name(message));
-        Arrive(to, message, world.Now + (late ? world.Random.Ms(20, 400) : world.Random.Ms(0.2, 4)));
+        long slower = _slow.GetValueOrDefault((message.From, message.To)) is > 0 and double ms ? _random.Ms(ms / 2, ms) : 0;
+        Arrive(to, message, world.Now + slower + (late ? _random.Ms(20, LateMsMost) : _random.Ms(0.2, 4)));
     }
 
     private void Arrive(SimServer to, RaftMessage message, long at)

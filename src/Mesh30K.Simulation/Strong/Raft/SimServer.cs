@@ -1,33 +1,23 @@
-using System.Buffers.Binary;
 using Mesh30K.Consistency.Strong.Raft;
-using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Simulation.Strong.Raft;
 
 /// <summary>
-/// A host of the production machine: carries its effects out as <see cref="RaftEffect"/> demands, on a simulated disk, network, clock and state machine. The
-/// state machine is a digest of all entries, so that two that differ anywhere differ from there on.
+/// A host of the production machine: carries its effects out as <see cref="RaftEffect"/> demands, on a simulated disk, network, clock and the production state
+/// machine. Its process: start, crash, pause, clock.
 /// </summary>
-internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, RaftMembership first, RaftOptions options, int imageBytes)
+internal sealed partial class SimServer(SimWorld world, RaftGroup group, ServerId id, RaftMembership first, RaftPlan plan)
 {
+    /// <summary>What a crash can be planned before.</summary>
+    public static readonly IReadOnlyList<string> EffectNames =
+        ["hard", "append", "truncate", "compact", "voterequest", "votereply", "appendrequest", "appendreply", "snapshotreply", "timeoutnow", "apply", "restore", "keepchunk", "accepted", "readready"];
+
+    private readonly SimRandom _random = world.RandomOf(SimStream.Server, id.Number);
     private readonly SimDisk _disk = new(id.Number, first);
     private readonly RaftEffects _effects = new();
-    private readonly Queue<(RaftEffect.Persist Effect, byte[]? Image)> _toPersist = new();
-    private readonly Queue<(long After, RaftMessage Message)> _toSend = new();
-    private readonly Queue<(RaftEffect Effect, byte[]? Image)> _toApply = new();
-    private readonly SortedDictionary<long, byte[]> _images = [];
-    private readonly List<RaftChange> _writing = [];
-    private readonly DurableLog _onDisk = new();
-    private readonly Dictionary<long, long> _promised = [];
-    private readonly Dictionary<long, long> _reads = [];
     private readonly List<SimEvent> _held = [];
-    private byte[] _parts = [];
-    private long _persisting;
-    private long _durable;
-    private long _state;
-    private ulong _chain;
-    private long _commit;
+    private readonly List<RaftChange> _lost = [];
     private long _tickAt = long.MaxValue;
     private long _clockAt;
     private long _clock = TimeSpan.TicksPerDay;
@@ -37,6 +27,12 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
 
     /// <summary>Null while the server is down.</summary>
     public RaftMachine? Machine { get; private set; }
+
+    /// <summary>What its disk holds, by the checker's account.</summary>
+    public DurableLog OnDisk { get; } = new();
+
+    /// <summary>What its disk will hold when all is done that its machine has asked for.</summary>
+    public DurableLog Asked { get; private set; } = new();
 
     /// <summary>Counts its crashes: what was under way before one is void.</summary>
     public int Epoch { get; private set; }
@@ -57,6 +53,9 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
     /// <summary>In how many effects one crash falls; 0 for none.</summary>
     public int CrashOneIn { get; set; }
 
+    /// <summary>Before which of <see cref="EffectNames"/> it crashes next; null for none.</summary>
+    public string? CrashesBefore { get; set; }
+
     /// <summary>Whether it crashes during the next write.</summary>
     public bool CrashesWriting { get; set; }
 
@@ -64,7 +63,7 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
     public bool CrashesCompacting { get; set; }
 
     /// <summary>What its state machine has taken.</summary>
-    public long StateIndex => _state;
+    public long StateIndex => _state.Index;
 
     public override string ToString() => Machine is { } machine
         ? $"{id} {machine.Role} term {machine.Term} last {machine.Last} commit {machine.CommitIndex} {machine.Membership}"
@@ -88,13 +87,12 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
             IsDead = true;
             return;
         }
-        if (imageBytes > 0 && durable.Image.Length == 0 && durable.Snapshot.At.Index > 0) throw new BrokenRuleException("durability", $"{id} lost its image");
-        Machine = new RaftMachine(id, durable, options, world.Random.NextSeed(), LocalNow);
-        _onDisk.Take(new RaftChange.Compact(durable.Snapshot, durable.State, durable.Base, durable.Entries));
-        _images.Clear();
-        _images[durable.Snapshot.At.Index] = durable.Image.ToArray();
-        Restore(_images[durable.Snapshot.At.Index]);
-        _commit = durable.Snapshot.At.Index;
+        if (Epoch > 0) RaftStepRules.Starts(id, OnDisk, _lost, durable);
+        _lost.Clear();
+        Machine = new RaftMachine(id, durable, plan.Options, _random.NextSeed(), LocalNow);
+        OnDisk.Take(new RaftChange.Compact(durable.Snapshot, durable.State, durable.Base, durable.Entries));
+        Asked = OnDisk.Copy();
+        StartState(durable);
         ScheduleTick();
     }
 
@@ -105,24 +103,19 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
         Epoch++;
         Machine = null;
         IsPaused = false;
-        if (power) _disk.CrashPower(world.Random, world.Fault);
-        else _disk.CrashProcess(world.Random, world.Fault);
-        _toPersist.Clear();
-        _toSend.Clear();
-        _toApply.Clear();
-        _writing.Clear();
-        _promised.Clear();
-        _reads.Clear();
+        if (power) _disk.CrashPower(_random, world.Fault);
+        else _disk.CrashProcess(_random, world.Fault);
+        ForgetAll();
         _held.Clear();
-        (_persisting, _durable, _tickAt) = (0, 0, long.MaxValue);
-        world.Schedule(world.Now + world.Random.Ms(5, 400), SimEventKind.Restart, this);
+        _tickAt = long.MaxValue;
+        world.Schedule(world.Now + _random.Ms(5, 400), SimEventKind.Restart, this);
     }
 
     public void Damage()
     {
         Crash(power: true);
         _disk.Recover();
-        _disk.Damage(world.Random, world.Fault);
+        _disk.Damage(_random, world.Fault);
         Start();
         if (!IsDead) throw new BrokenRuleException("damage is refused", $"{id} started from a damaged journal");
     }
@@ -140,7 +133,9 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
     {
         if (IsPaused)
         {
-            _held.Add(e);
+            // A client's request comes before the timers that waited: a leader that others have replaced meanwhile does not know it yet (thesis 6.4).
+            if (e.Kind == SimEventKind.Ask) _held.Insert(0, e);
+            else _held.Add(e);
             if (e.Kind == SimEventKind.Tick) _tickAt = long.MaxValue;
             return;
         }
@@ -155,23 +150,30 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
             case SimEventKind.Synced: Synced(); break;
             case SimEventKind.Applied: AppliedFirst(); break;
             case SimEventKind.Imaged: Imaged((byte[])e.What!); break;
+            case SimEventKind.Ask: Ask((ClientRequest)e.What!); break;
         }
     }
 
     public void Step(RaftInput input)
     {
         if (Machine is not { } machine) return;
-        if (input is RaftInput.Read read) _reads.Add(read.Id, world.Checker.SeenIndex);
-        bool led = machine.Role == RaftRole.Leader;
+        BeforeStep before = BeforeStep.Of(machine);
         machine.Step(input, LocalNow, _effects);
         world.Note((ulong)machine.Term ^ ((ulong)machine.Last.Index << 16) ^ ((ulong)machine.CommitIndex << 40) ^ ((ulong)machine.Role << 62));
-        if (!led && machine.Role == RaftRole.Leader) world.Checker.Leads(machine);
-        bool commits = machine.Role == RaftRole.Leader && _commit < machine.CommitIndex;
-        for (; _commit < machine.CommitIndex; _commit++)
-            if (machine.EntryAt(_commit + 1) is { } entry) world.Checker.Commits(id, machine.Term, entry);
-        if (commits) RaftChecker.CommitsAsLeader(machine, (server, place) => group.Find(server)!._onDisk.Holds(place));
+        group.Rules.Stepped(this, machine, before, input);
+        Commit(machine, before);
         CarryOut(machine);
         if (Machine is not null) ScheduleTick();
+    }
+
+    private void Commit(RaftMachine machine, BeforeStep before)
+    {
+        // One that is removed steps down as it commits that, in its own term.
+        bool asLeader = machine.Role == RaftRole.Leader || (before.Role == RaftRole.Leader && before.Term == machine.Term);
+        bool commits = asLeader && _commit < machine.CommitIndex;
+        for (; _commit < machine.CommitIndex; _commit++)
+            if (machine.EntryAt(_commit + 1) is { } entry) world.Checker.Commits(id, machine.Term, entry, asLeader);
+        if (commits) RaftChecker.CommitsAsLeader(machine, (server, place) => group.Find(server)!.OnDisk.Holds(place));
     }
 
     private void CarryOut(RaftMachine machine)
@@ -180,12 +182,12 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
         _effects.Clear();
         foreach (RaftEffect effect in effects)
         {
-            if (CrashOneIn > 0 && world.Random.OneIn(CrashOneIn))
+            if (CrashesNow(effect))
             {
-                world.Fault("crash_before_" + (effect is RaftEffect.Persist persist ? persist.Change.GetType().Name : effect.GetType().Name).ToLowerInvariant());
-                Crash(power: world.Random.OneIn(2));
+                Crash(power: _random.OneIn(2));
                 return;
             }
+            group.Rules.Asks(this, machine, effect);
             CarryOut(machine, effect);
             if (Machine is null) return;
         }
@@ -193,153 +195,54 @@ internal sealed class SimServer(SimWorld world, RaftGroup group, ServerId id, Ra
         SendDurable();
     }
 
+    private bool CrashesNow(RaftEffect effect)
+    {
+        bool planned = CrashesBefore is not null && CrashesBefore == NameOf(effect);
+        if (!planned && (CrashOneIn == 0 || !_random.OneIn(CrashOneIn))) return false;
+        if (planned) CrashesBefore = null;
+        world.Fault("crash_before_" + NameOf(effect));
+        return true;
+    }
+
+    private static string NameOf(RaftEffect effect) => effect switch
+    {
+        RaftEffect.Persist { Change: RaftChange.Hard } => "hard",
+        RaftEffect.Persist { Change: RaftChange.Append } => "append",
+        RaftEffect.Persist { Change: RaftChange.Truncate } => "truncate",
+        RaftEffect.Persist => "compact",
+        RaftEffect.Send { Message: VoteRequest } => "voterequest",
+        RaftEffect.Send { Message: VoteReply } => "votereply",
+        RaftEffect.Send { Message: AppendRequest } => "appendrequest",
+        RaftEffect.Send { Message: AppendReply } => "appendreply",
+        RaftEffect.Send { Message: SnapshotReply } => "snapshotreply",
+        RaftEffect.Send => "timeoutnow",
+        RaftEffect.SendChunk => "sendchunk",
+        RaftEffect.Apply => "apply",
+        RaftEffect.Restore => "restore",
+        RaftEffect.KeepChunk => "keepchunk",
+        RaftEffect.MakeSnapshot => "makesnapshot",
+        RaftEffect.ReadReady => "readready",
+        RaftEffect.Accepted => "accepted",
+        _ => "refused",
+    };
+
     private void CarryOut(RaftMachine machine, RaftEffect effect)
     {
         switch (effect)
         {
-            case RaftEffect.Persist persist:
-                if (persist.Change is RaftChange.Append append) world.Checker.Appends(machine, append.Entries);
-                if (persist.Change is RaftChange.Compact made) world.Checker.Compacts(id, made.Snapshot);
-                _toPersist.Enqueue((persist, persist.Change is RaftChange.Compact compact ? _images[compact.Snapshot.At.Index] : null));
-                break;
+            case RaftEffect.Persist persist: Enqueue(machine, persist); break;
             case RaftEffect.Send send: _toSend.Enqueue((send.After, send.Message)); break;
             case RaftEffect.SendChunk send:
                 if (_images.TryGetValue(send.Message.Meta.At.Index, out byte[]? image) && image.Length == send.Message.Meta.Bytes)
                     _toSend.Enqueue((send.After, send.Message with { Data = image.AsMemory((int)send.Message.Offset, send.Bytes) }));
                 break;
-            case RaftEffect.KeepChunk keep:
-                if (keep.Offset == 0) _parts = new byte[keep.Meta.Bytes];
-                keep.Data.CopyTo(_parts.AsMemory((int)keep.Offset));
-                if (keep.Offset + keep.Data.Length == keep.Meta.Bytes) KeepImage(_parts);
-                break;
-            case RaftEffect.Apply or RaftEffect.Restore:
-                _toApply.Enqueue((effect, effect is RaftEffect.Restore restore ? _images[restore.Meta.At.Index] : null));
-                if (_toApply.Count == 1) world.Schedule(world.Now + world.Random.Ms(0.01, 2), SimEventKind.Applied, this);
-                break;
-            case RaftEffect.MakeSnapshot:
-                world.Schedule(world.Now + world.Random.Ms(0.1, 20), SimEventKind.Imaged, this, Image());
-                break;
-            case RaftEffect.Accepted accepted when accepted.Id > 0: _promised[accepted.First.Index] = accepted.First.Term; break;
-            case RaftEffect.ReadReady ready:
-                _reads.Remove(ready.Id, out long began);
-                Invariant.Check(_state >= ready.Index);
-                world.Checker.Reads(id, began, _state, world.Now);
-                break;
-            case RaftEffect.Refused refused: _reads.Remove(refused.Id); break;
+            case RaftEffect.KeepChunk keep: Keep(keep); break;
+            case RaftEffect.Apply or RaftEffect.Restore: EnqueueState(effect); break;
+            case RaftEffect.MakeSnapshot: world.Schedule(world.Now + _random.Ms(0.1, 20), SimEventKind.Imaged, this, _state.Image()); break;
+            case RaftEffect.Accepted accepted: Accepted(accepted); break;
+            case RaftEffect.ReadReady ready: ReadReady(ready); break;
+            case RaftEffect.Refused refused: Refused(refused); break;
         }
-    }
-
-    /// <summary>One batch at a time: the next is written when the last is synced. A compaction goes alone.</summary>
-    private void WriteBatch()
-    {
-        if (_persisting > 0 || _toPersist.Count == 0) return;
-        if (IsDiskFull)
-        {
-            world.Fault("disk_full_stop");
-            Crash(power: false);
-            return;
-        }
-        bool compacts = _toPersist.Peek().Image is not null;
-        do
-        {
-            (RaftEffect.Persist effect, byte[]? image) = _toPersist.Dequeue();
-            _persisting = effect.Sequence;
-            _writing.Add(effect.Change);
-            if (image is not null) _disk.Compact((RaftChange.Compact)effect.Change, image);
-            else _disk.Append(effect.Change);
-        }
-        while (!compacts && _toPersist.TryPeek(out (RaftEffect.Persist Effect, byte[]? Image) next) && next.Image is null);
-        world.Schedule(world.Now + world.Random.Ms(0.1, compacts ? 5 : 1.5) * DiskSlowness, SimEventKind.Synced, this);
-        if (!(compacts ? CrashesCompacting : CrashesWriting)) return;
-        CrashesWriting = CrashesCompacting = false;
-        world.Fault(compacts ? "crash_compacting" : "crash_writing");
-        Crash(power: world.Random.OneIn(2));
-    }
-
-    private void Synced()
-    {
-        if (world.Random.Next(1_000) < SyncFailsPerMille)
-        {
-            world.Fault("disk_sync_failed");
-            Crash(power: true); // what was not synced may be gone, and is not tried again
-            return;
-        }
-        _disk.Sync();
-        (_durable, _persisting) = (_persisting, 0);
-        foreach (RaftChange change in _writing) _onDisk.Take(change);
-        _writing.Clear();
-        Step(new RaftInput.Persisted(_durable));
-    }
-
-    private void SendDurable()
-    {
-        while (Machine is not null && _toSend.TryPeek(out (long After, RaftMessage Message) first) && first.After <= _durable)
-        {
-            _toSend.Dequeue();
-            CheckDurable(Machine, first.Message);
-            if (first.Message is VoteReply { PreVote: false, Granted: true } vote) world.Checker.Votes(id, vote.Term, vote.To);
-            if (first.Message is VoteRequest { PreVote: false } stands) world.Checker.Votes(id, stands.Term, id);
-            group.Network.Send(first.Message);
-        }
-    }
-
-    /// <summary>What a message says of term, vote and log is on disk when it leaves (paper, figure 2: "updated on stable storage before responding").</summary>
-    private void CheckDurable(RaftMachine machine, RaftMessage message)
-    {
-        HardState hard = _onDisk.Hard;
-        bool asks = message is VoteRequest { PreVote: true } or VoteReply { PreVote: true };
-        bool forgets = !asks && hard.Term < message.Term;
-        if (message is VoteReply { PreVote: false, Granted: true } && hard.Term == message.Term) forgets |= hard.VotedFor != message.To;
-        if (forgets) throw new BrokenRuleException("said is durable", $"{id} sends {message}, and its disk holds {hard}");
-        if (message is not AppendReply { Success: true } ack || ack.Term != machine.Term) return;
-        LogPlace? place = ack.Match == machine.Snapshot.At.Index ? machine.Snapshot.At : machine.EntryAt(ack.Match)?.Place;
-        if (place is { } acked && !_onDisk.Holds(acked)) throw new BrokenRuleException("said is durable", $"{id} acknowledges {acked} before it is on disk");
-    }
-
-    private void AppliedFirst()
-    {
-        (RaftEffect first, byte[]? image) = _toApply.Dequeue();
-        if (image is not null) Restore(image);
-        else foreach (RaftEntry entry in ((RaftEffect.Apply)first).Entries) Apply(entry);
-        if (_toApply.Count > 0) world.Schedule(world.Now + world.Random.Ms(0.01, 2), SimEventKind.Applied, this);
-        Step(new RaftInput.Applied(_state));
-    }
-
-    private void Apply(RaftEntry entry)
-    {
-        Invariant.Check(entry.Index == _state + 1);
-        _chain = RaftChecker.Chain(_chain, entry);
-        _state = entry.Index;
-        world.Checker.Applies(id, _state, _chain);
-        if (_promised.Remove(entry.Index, out long term) && term == entry.Term) world.Checker.Acknowledges(id, entry.Place);
-    }
-
-    private void Restore(byte[] image)
-    {
-        _state = image.Length == 0 ? 0 : BinaryPrimitives.ReadInt64LittleEndian(image);
-        _chain = image.Length == 0 ? 0 : BinaryPrimitives.ReadUInt64LittleEndian(image.AsSpan(8));
-        world.Checker.Applies(id, _state, _chain);
-    }
-
-    private byte[] Image()
-    {
-        byte[] image = new byte[16 + imageBytes];
-        BinaryPrimitives.WriteInt64LittleEndian(image, _state);
-        BinaryPrimitives.WriteUInt64LittleEndian(image.AsSpan(8), _chain);
-        image.AsSpan(16).Fill((byte)_state);
-        return image;
-    }
-
-    private void Imaged(byte[] image)
-    {
-        KeepImage(image);
-        Step(new RaftInput.SnapshotMade(BinaryPrimitives.ReadInt64LittleEndian(image), image.Length));
-    }
-
-    private void KeepImage(byte[] image)
-    {
-        _images[BinaryPrimitives.ReadInt64LittleEndian(image)] = image;
-        if (_images.Count > 3) _images.Remove(_images.Keys.First());
     }
 
     private void ScheduleTick()

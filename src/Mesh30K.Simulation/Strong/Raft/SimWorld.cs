@@ -24,7 +24,10 @@ internal enum SimEventKind : byte
     /// <summary>A server runs on.</summary>
     Resume,
 
-    /// <summary>A client does something.</summary>
+    /// <summary>A client's request arrives.</summary>
+    Ask,
+
+    /// <summary>A client goes on: an answer arrives, or its patience ends.</summary>
     Client,
 
     /// <summary>A fault begins.</summary>
@@ -44,13 +47,13 @@ internal enum SimEventKind : byte
 internal readonly record struct SimEvent(SimEventKind Kind, SimServer? Server, int Epoch, object? What);
 
 /// <summary>Time, chance, counts and the trace of one run. Events at the same moment happen in the order in which they were scheduled.</summary>
-internal sealed class SimWorld(ulong seed)
+internal sealed class SimWorld
 {
     private readonly PriorityQueue<SimEvent, (long At, long Order)> _events = new();
     private readonly SortedDictionary<string, long> _faults = new(StringComparer.Ordinal);
     private long _order;
 
-    public SimRandom Random { get; } = new(seed);
+    public SimWorld(ulong seed) => Seed = Trace = seed;
 
     public RaftChecker Checker { get; } = new();
 
@@ -59,14 +62,24 @@ internal sealed class SimWorld(ulong seed)
 
     public long Events { get; private set; }
 
-    public ulong Trace { get; private set; } = seed;
+    public ulong Trace { get; private set; }
+
+    public ulong Seed { get; }
+
+    public SimRandom RandomOf(SimStream purpose, int number = 0) => SimRandom.Of(Seed, purpose, number);
 
     /// <summary>Whether faults are injected.</summary>
     public bool IsFaulty { get; set; } = true;
 
     public IReadOnlyDictionary<string, long> Faults => _faults;
 
-    public void Fault(string name) => _faults[name] = _faults.GetValueOrDefault(name) + 1;
+    public long FaultsInjected { get; private set; }
+
+    public void Fault(string name)
+    {
+        _faults[name] = _faults.GetValueOrDefault(name) + 1;
+        FaultsInjected++;
+    }
 
     public void Schedule(long at, SimEventKind kind, SimServer? server = null, object? what = null) =>
         _events.Enqueue(new SimEvent(kind, server, server?.Epoch ?? 0, what), (Math.Max(at, Now), _order++));
