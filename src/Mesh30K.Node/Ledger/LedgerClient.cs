@@ -38,9 +38,9 @@ public sealed record LedgerClientOptions
 /// </remarks>
 public sealed partial class LedgerClient : ILedger
 {
-    private readonly GroupIdentity _identity;
+    private readonly GroupIdentity? _identity;
     private readonly LedgerClientOptions _options;
-    private readonly LinkDialer _dialer;
+    private readonly ILinkDialer _dialer;
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, GroupServer> _servers = [];
     private readonly Dictionary<int, Task<ClientLink>> _links = [];
@@ -48,15 +48,17 @@ public sealed partial class LedgerClient : ILedger
     private volatile int _target;
 
     private LedgerClient(GroupIdentity identity, LedgerClientOptions options)
+        : this(identity.Group, new LinkDialer(identity), options) => _identity = identity;
+
+    internal LedgerClient(GroupFile group, ILinkDialer dialer, LedgerClientOptions options)
     {
-        (_identity, _options) = (identity, options);
-        _dialer = new LinkDialer(identity);
-        foreach (GroupServer server in identity.Group.Servers) _servers[server.Number] = server;
+        (Group, _dialer, _options) = (group, dialer, options);
+        foreach (GroupServer server in group.Servers) _servers[server.Number] = server;
         _target = _servers.Keys.First();
     }
 
     /// <summary>The group's file.</summary>
-    public GroupFile Group => _identity.Group;
+    public GroupFile Group { get; }
 
     /// <summary>A client with the pair of a group's folder. Connects when it is first asked. Throws <see cref="GroupFolderException"/>.</summary>
     public static LedgerClient Open(string folder, LedgerClientOptions? options = null) => new(GroupFolder.Open(folder, GroupRole.Client), options ?? new LedgerClientOptions());
@@ -130,7 +132,7 @@ public sealed partial class LedgerClient : ILedger
             }
         }
         _stop.Dispose();
-        _identity.Dispose();
+        _identity?.Dispose();
     }
 
     private static string? WhyNot(ClientAnswer answer) => answer.IsDone ? null : answer.Refusal?.Why ?? "the server answered something else";

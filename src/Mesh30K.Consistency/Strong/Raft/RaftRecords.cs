@@ -184,6 +184,7 @@ internal ref struct RaftRecordReader(ReadOnlySpan<byte> payload)
     public ReadOnlySpan<byte> Bytes()
     {
         int length = (int)Number(_rest.Length);
+        RaftRecordException.Require(length <= _rest.Length, "a record of the log ends inside bytes");
         ReadOnlySpan<byte> taken = _rest[..length];
         _rest = _rest[length..];
         return taken;

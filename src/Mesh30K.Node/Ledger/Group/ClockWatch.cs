@@ -5,7 +5,7 @@ namespace Mesh30K.Node.Ledger.Group;
 
 /// <summary>
 /// What a server knows of its peers' wall clocks, from the moments that they put on what they send. A moment on its way grows old and never young, so the largest difference of a while is the
-/// nearest to the truth. Pure; the host's loop owns it.
+/// nearest to the truth. They are held against the own monotonic clock, so that a jump of the own wall clock shows at once. Pure; the host's loop owns it.
 /// </summary>
 internal sealed class ClockWatch(TimeSpan offMax)
 {
@@ -15,10 +15,10 @@ internal sealed class ClockWatch(TimeSpan offMax)
     private readonly Dictionary<ServerId, (TimeSpan Ahead, Instant At, TimeSpan Before, Instant BeforeAt)> _peers = [];
 
     /// <summary>A peer said what its clock shows.</summary>
-    /// <param name="now">Monotonic.</param>
-    internal void Hear(ServerId peer, Instant theirs, Instant own, Instant now)
+    /// <param name="now">When it came, by the own monotonic clock.</param>
+    internal void Hear(ServerId peer, Instant theirs, Instant now)
     {
-        TimeSpan ahead = theirs - own;
+        TimeSpan ahead = theirs - now;
         if (!_peers.TryGetValue(peer, out var known)) known = (ahead, now, ahead, now);
         // Two halves of the window, each with its largest: the older goes when the newer has filled its half.
         if (now - known.At > Window / 2) known = (ahead, now, known.Ahead, known.At);
@@ -27,9 +27,9 @@ internal sealed class ClockWatch(TimeSpan offMax)
     }
 
     /// <summary>How far the own clock is ahead of the median of all that are known, the own among them; null when none is.</summary>
-    internal TimeSpan? Ahead(Instant now)
+    internal TimeSpan? Ahead(Instant now, Instant wall)
     {
-        List<TimeSpan> known = Known(now);
+        List<TimeSpan> known = Known(now, wall);
         if (known.Count == 0) return null;
         known.Add(TimeSpan.Zero);
         known.Sort();
@@ -42,20 +42,22 @@ internal sealed class ClockWatch(TimeSpan offMax)
     /// Whether the own clock may give log time: no more than the bound away from a majority of the clocks that are known, the own among them. Of two that differ neither may, since nobody can
     /// tell which of them is wrong.
     /// </summary>
-    internal bool MayPropose(Instant now)
+    internal bool MayPropose(Instant now, Instant wall)
     {
-        List<TimeSpan> known = Known(now);
+        List<TimeSpan> known = Known(now, wall);
         int near = 1 + known.Count(d => d.Duration() <= offMax);
         return near > (known.Count + 1) / 2;
     }
 
-    private List<TimeSpan> Known(Instant now)
+    /// <summary>How far each is ahead of the own wall clock.</summary>
+    private List<TimeSpan> Known(Instant now, Instant wall)
     {
+        TimeSpan own = wall - now;
         List<TimeSpan> known = [];
         foreach ((TimeSpan ahead, Instant at, TimeSpan before, Instant beforeAt) in _peers.Values)
         {
             if (now - at > Window) continue;
-            known.Add(now - beforeAt <= Window && before > ahead ? before : ahead);
+            known.Add((now - beforeAt <= Window && before > ahead ? before : ahead) - own);
         }
         return known;
     }

@@ -21,7 +21,7 @@ public sealed partial class RaftHost
     private readonly List<ILedgerCaller> _touched = [];
     private List<RaftMessage> _messagesNow = [];
     private List<HostRequest> _requestsNow = [];
-    private List<(ServerId Peer, Instant Theirs, Instant Own)> _heardNow = [];
+    private List<(ServerId Peer, Instant Theirs, Instant At)> _heardNow = [];
     private (long Index, byte[] Image)? _madeNow;
     private long _persistedNow;
     private HostRequest? _single;
@@ -50,7 +50,7 @@ public sealed partial class RaftHost
             SendHeld();
             Step(new RaftInput.Persisted(_durable));
         }
-        foreach ((ServerId peer, Instant theirs, Instant own) in _heardNow) _clocks.Hear(peer, theirs, own, Now);
+        foreach ((ServerId peer, Instant theirs, Instant at) in _heardNow) _clocks.Hear(peer, theirs, at);
         foreach (RaftMessage message in _messagesNow) Step(new RaftInput.Receive(message));
         if (_madeNow is { } made) TakeImage(made);
         TakeRequests();
@@ -94,7 +94,7 @@ public sealed partial class RaftHost
             Touch(ask.Caller);
             return bytes;
         }
-        if (!_clocks.MayPropose(Now))
+        if (!_clocks.MayPropose(Now, WallNow))
         {
             Refuse(ask, new LedgerRefusal(LedgerCertainty.NotTaken, ClockOff(), Retry: true));
             return bytes;
@@ -241,7 +241,7 @@ public sealed partial class RaftHost
     /// <summary>When log time has to go forward for something to happen, and no command brings it, the leader does.</summary>
     private void TickLedger()
     {
-        if (_machine.Role != RaftRole.Leader || !(_ledger.NextDue <= WallNow) || Now < _tickAgainAt || !_clocks.MayPropose(Now)) return;
+        if (_machine.Role != RaftRole.Leader || !(_ledger.NextDue <= WallNow) || Now < _tickAgainAt || !_clocks.MayPropose(Now, WallNow)) return;
         _tickAgainAt = Now + _options.Raft.ElectionMin; // one at a time, and again when that one was lost
         Encode(new LedgerCommand.Tick(), null);
         Propose();
@@ -252,7 +252,7 @@ public sealed partial class RaftHost
         Instant now = Now;
         if (now - _sweptAt < SweepEvery) return;
         _sweptAt = now;
-        if (_machine.Role == RaftRole.Leader && !_clocks.MayPropose(now)) HandOver();
+        if (_machine.Role == RaftRole.Leader && !_clocks.MayPropose(now, WallNow)) HandOver();
         if (_pending.Count > 0)
         {
             foreach (long at in _pending.Where(p => p.Value.Request.Due <= now).Select(p => p.Key).ToArray())
@@ -306,7 +306,7 @@ public sealed partial class RaftHost
     private ServerAddress? AddressOf(ServerId server) => _added.GetValueOrDefault(server.Number);
 
     private string ClockOff() => string.Create(
-        CultureInfo.InvariantCulture, $"the leader's clock is {_clocks.Ahead(Now)?.TotalSeconds:+0.0;-0.0} s off the others' ({_options.ClockOffMax.TotalSeconds:0.#} s are allowed): set the clocks of the coordinators");
+        CultureInfo.InvariantCulture, $"the leader's clock is {_clocks.Ahead(Now, WallNow)?.TotalSeconds:+0.0;-0.0} s off the others' ({_options.ClockOffMax.TotalSeconds:0.#} s are allowed): set the clocks of the coordinators");
 
     private CoordinatorStatus Status() => new()
     {
@@ -328,7 +328,7 @@ public sealed partial class RaftHost
         LogTime = _ledger.Now.ToDateTimeOffset(),
         Counts = _ledger.Counts,
         LedgerBytes = _ledger.Bytes,
-        ClockAheadMs = _clocks.Ahead(Now)?.TotalMilliseconds,
+        ClockAheadMs = _clocks.Ahead(Now, WallNow)?.TotalMilliseconds,
     };
 
     /// <summary>The first half of adding a server: when its address is in the ledger, the change itself is asked for.</summary>

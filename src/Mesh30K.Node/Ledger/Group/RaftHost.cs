@@ -32,7 +32,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     private readonly object _gate = new();
     private List<RaftMessage> _messages = [];
     private List<HostRequest> _requests = [];
-    private List<(ServerId Peer, Instant Theirs, Instant Own)> _heard = [];
+    private List<(ServerId Peer, Instant Theirs, Instant At)> _heard = [];
     private long _messageBytes;
     private long _persisted;
     private (long Index, byte[] Image)? _made;
@@ -70,10 +70,11 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     /// when its snapshot is of a newer version.
     /// </summary>
     /// <param name="first">What an empty folder begins with: the group's first voters, or nobody at a server that is added; null when the server has run before, so that its folder must not be empty.</param>
+    /// <param name="files">The disk; null for the system's.</param>
     /// <param name="begun">Called when the folder holds a beginning and the server has not yet promised anything.</param>
-    internal static RaftHost Start(ServerId self, RaftMembership? first, string folder, RaftHostOptions options, Func<RaftHost, IRaftTransport> transport, Action? begun = null)
+    internal static RaftHost Start(ServerId self, RaftMembership? first, string folder, RaftHostOptions options, Func<RaftHost, IRaftTransport> transport, Action? begun = null, JournalFiles? files = null)
     {
-        (JournalFolder journal, RaftDurable durable, _) = RaftJournal.Open(folder, first);
+        (JournalFolder journal, RaftDurable durable) = RaftJournal.Open(folder, first, files);
         LateTransport late = new();
         RaftHost host;
         try
@@ -112,10 +113,10 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     /// <summary>Another server's wall clock, as it was when it said so.</summary>
     internal void HearClock(ServerId peer, Instant theirs)
     {
-        Instant own = WallNow;
+        Instant now = Now;
         lock (_gate)
         {
-            if (_heard.Count < _options.MessagesMax) _heard.Add((peer, theirs, own));
+            if (_heard.Count < _options.MessagesMax) _heard.Add((peer, theirs, now));
         }
     }
 

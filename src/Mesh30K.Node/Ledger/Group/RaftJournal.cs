@@ -50,16 +50,16 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     /// Opens a server's journal and reads it; a new one begins with <paramref name="first"/>. What was read is durable. Throws <see cref="JournalException"/> (<c>damaged</c>: the server is to be
     /// removed and another added; <c>busy</c>: another process runs on it) and <see cref="RaftRecordException"/>.
     /// </summary>
-    internal static (JournalFolder Folder, RaftDurable Durable, bool IsNew) Open(string path, RaftMembership? first)
+    internal static (JournalFolder Folder, RaftDurable Durable) Open(string path, RaftMembership? first, JournalFiles? files = null)
     {
-        JournalFolder folder = JournalFolder.Open(path);
+        JournalFolder folder = JournalFolder.Open(path, new JournalOptions(), files ?? JournalFiles.OfSystem);
         try
         {
             if (!folder.TryLock(TimeSpan.FromSeconds(1))) throw new JournalException("busy", $"{path} is in use by another process: a coordinator that runs already?");
             Reader reader = new();
             folder.CatchUp(reader);
             RaftDurable? durable = reader.Recovery.Finish();
-            if (durable is not null) return (folder, durable, false);
+            if (durable is not null) return (folder, durable);
             if (first is null)
             {
                 throw new JournalException(
@@ -68,7 +68,7 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
             folder.Compact(RaftRecords.OfNewServer(first).Select(r => ((byte)r.Kind, (ReadOnlyMemory<byte>)r.Payload)));
             RaftRecovery begun = new();
             foreach ((RaftRecordKind kind, byte[] payload) in RaftRecords.OfNewServer(first)) begun.Apply((byte)kind, payload);
-            return (folder, begun.Finish()!, true);
+            return (folder, begun.Finish()!);
         }
         catch
         {

@@ -4,10 +4,20 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mesh30K.Node.Ledger.Links;
 
+/// <summary>Opens links to coordinators.</summary>
+internal interface ILinkDialer
+{
+    /// <summary>
+    /// Connects and says hello. Throws <see cref="WebSocketException"/>, <see cref="IOException"/> or <see cref="OperationCanceledException"/> when it does not come to a link, and
+    /// <see cref="LinkFormatException"/> when the other side is another than it should be.
+    /// </summary>
+    Task<WebSocket> DialAsync(GroupServer to, TimeSpan atMost, TimeSpan keepAlive, CancellationToken cancel);
+}
+
 /// <summary>
 /// Opens links to coordinators over mutual TLS: shows the own certificate, and takes only one of the group's authority for the server that is meant. Thread-safe.
 /// </summary>
-internal sealed class LinkDialer
+internal sealed class LinkDialer : ILinkDialer
 {
     internal const string PeerPath = "/raft";
     internal const string ClientPath = "/ledger";
@@ -23,11 +33,7 @@ internal sealed class LinkDialer
         _context = SslStreamCertificateContext.Create(identity.Own, null, offline: true);
     }
 
-    /// <summary>
-    /// Connects and says hello. Throws <see cref="WebSocketException"/>, <see cref="IOException"/> or <see cref="OperationCanceledException"/> when it does not come to a link, and
-    /// <see cref="LinkFormatException"/> when the other side is another than it should be.
-    /// </summary>
-    internal async Task<WebSocket> DialAsync(GroupServer to, TimeSpan atMost, TimeSpan keepAlive, CancellationToken cancel)
+    public async Task<WebSocket> DialAsync(GroupServer to, TimeSpan atMost, TimeSpan keepAlive, CancellationToken cancel)
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(atMost);

@@ -15,17 +15,18 @@ internal sealed class PeerLink : IAsyncDisposable
     private static readonly TimeSpan PauseMin = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PauseMax = TimeSpan.FromSeconds(1);
 
+    private readonly int _server;
     private readonly Func<GroupServer?> _address;
-    private readonly LinkDialer _dialer;
+    private readonly ILinkDialer _dialer;
     private readonly Action<string> _note;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
     private volatile SendLane? _lane;
     private string? _told;
 
-    internal PeerLink(Func<GroupServer?> address, LinkDialer dialer, Action<string> note)
+    internal PeerLink(int server, Func<GroupServer?> address, ILinkDialer dialer, Action<string> note)
     {
-        (_address, _dialer, _note) = (address, dialer, note);
+        (_server, _address, _dialer, _note) = (server, address, dialer, note);
         _running = Task.Run(RunAsync);
     }
 
@@ -104,7 +105,7 @@ internal sealed class PeerLink : IAsyncDisposable
     {
         if (_told == why || _stop.IsCancellationRequested) return;
         _told = why;
-        _note($"no link to {_address()}: {why}");
+        _note($"no link to server {_server}: {why}");
     }
 }
 

@@ -46,7 +46,7 @@ internal sealed class PeerLinks : IRaftTransport, IAsyncDisposable
 
     private PeerLink LinkTo(ServerId server)
     {
-        PeerLink link = new(() => Find(server), _dialer, _note);
+        PeerLink link = new(server.Number, () => Find(server), _dialer, _note);
         _links.Add(server, link);
         return link;
     }
