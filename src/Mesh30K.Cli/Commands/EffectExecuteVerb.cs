@@ -54,8 +54,17 @@ public abstract class EffectExecuteVerb : EffectVerb
         {
             object told = new
             {
-                request.Key, request.Principal, result.Ending, Replayed = result.IsReplay, ExitCode = (int)exit, HttpStatus = output?.Status, Output = output?.Text, OutputTruncated = output?.Truncated,
-                result.Message, result.Effect?.Epoch, result.Effect?.Attempts,
+                request.Key,
+                request.Principal,
+                result.Ending,
+                Replayed = result.IsReplay,
+                ExitCode = (int)exit,
+                HttpStatus = output?.Status,
+                Output = output?.Text,
+                OutputTruncated = output?.Truncated,
+                result.Message,
+                result.Effect?.Epoch,
+                result.Effect?.Attempts,
             };
             run.Output.Result(told, static _ => { });
             return exit;

@@ -4,6 +4,7 @@ using Mesh30K.Cli.Execution;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Api.Effects;
 using Mesh30K.Node.Ledger;
+using Resolve = Mesh30K.Consistency.Strong.Ledger.LedgerCommand.Resolve;
 
 namespace Mesh30K.Cli.Commands;
 
@@ -51,7 +52,7 @@ public sealed class EffectResolveCommand : EffectVerb
         }
         string by = run.Parse.GetValue(_by) ?? run.Context.Environment("USER") ?? "operator";
         byte[] recorded = verdict == EffectVerdict.Done ? new RecordedOutput(0, null, false) { Bytes = Encoding.UTF8.GetBytes(output is { Length: > 0 } ? output + "\n" : "") }.Write() : [];
-        LedgerCommand.Resolve resolve = new(effect.Id.Scope, effect.Id.Name, effect.Epoch, verdict, by, run.Parse.GetValue(_note) ?? "", recorded);
+        Resolve resolve = new(effect.Id.Scope, effect.Id.Name, effect.Epoch, verdict, by, run.Parse.GetValue(_note) ?? "", recorded);
         LedgerAnswer answer = await ledger.AskAsync(resolve, LedgerWithin, run.Stop).ConfigureAwait(false);
         if (answer.Reply is { Outcome: LedgerOutcome.Ok, Entry: LedgerEffect after })
         {

@@ -53,7 +53,8 @@ internal static class EffectChild
 
     private static ProcessStartInfo StartOf(EffectChildOptions options, EffectContext context)
     {
-        ProcessStartInfo start = new(options.Command[0], options.Command.Skip(1))
+        string program = options.Command[0].Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(options.Command[0], options.WorkingDirectory) : options.Command[0];
+        ProcessStartInfo start = new(program, options.Command.Skip(1))
         {
             WorkingDirectory = options.WorkingDirectory,
             UseShellExecute = false,

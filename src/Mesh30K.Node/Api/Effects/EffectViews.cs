@@ -79,6 +79,6 @@ public sealed record EffectPage(IReadOnlyList<EffectView> Effects, string? NextP
 public sealed partial class EffectViews : JsonSerializerContext;
 
 /// <summary>The ledger's reply to a command about an effect.</summary>
-/// <param name="Outcome"><c>ok</c>; or <c>recorded</c>: it is not the caller's to execute, the effect says how it is.</param>
+/// <param name="Outcome"><c>ok</c>: for a start, the caller executes it now; <c>recorded</c>: it is not the caller's to execute, the effect says how it is; <c>held</c>: another one executes it.</param>
 /// <param name="Effect">The effect after it.</param>
 public sealed record EffectReplyView(string Outcome, EffectView? Effect);
