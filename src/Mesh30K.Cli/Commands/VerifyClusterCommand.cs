@@ -38,7 +38,7 @@ internal sealed class VerifyClusterCommand : VerbCommand
         if (seconds is < 1 or > SecondsMax) throw Bad(string.Create(CultureInfo.InvariantCulture, $"--seconds is {seconds}; it must be 1 to {SecondsMax}"));
         if (!LinuxCalls.IsSupported) throw new CliException(new CliError(ExitCode.Usage, "not_here", "processes are stopped and killed by signals, which needs 64-bit Linux"));
         string name = run.Parse.GetRequiredValue(_history);
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-cluster-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory(string.Create(CultureInfo.InvariantCulture, $"mesh-cluster-{Environment.ProcessId}-"));
         try
         {
             using FileStream file = Open(run, name);
