@@ -48,7 +48,7 @@ internal sealed class VerifyClusterCommand : VerbCommand
             {
                 progress("starting", 0);
                 ProcessCluster cluster = await ProcessCluster.StartAsync(folder.FullName, nodes, noDisks is null, run.Stop).ConfigureAwait(false);
-                await using (cluster.ConfigureAwait(false)) return await new ClusterRun(cluster, new ClusterRunOptions(seconds, seed, name)).RunAsync(file, progress, run.Stop).ConfigureAwait(false);
+                await using (cluster.ConfigureAwait(false)) return await new ClusterRun(cluster, new ClusterRunOptions(seconds, seed, name), run.Output.Detail).RunAsync(file, progress, run.Stop).ConfigureAwait(false);
             }).ConfigureAwait(false);
             run.Output.Result(report, console => Render(console, report));
             return report.Holds ? ExitCode.Ok : ExitCode.NotAchieved;

@@ -1,7 +1,10 @@
+using System.Globalization;
+
 namespace Mesh30K.Cli.Verify.Cluster;
 
 /// <summary>Carries a plan out on a group, and counts what it did. One owner.</summary>
-internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
+/// <param name="tell">Takes a line for each beginning and end, with the history's time.</param>
+internal sealed class Nemesis(ICluster cluster, ClusterClients clients, Action<string> tell)
 {
     private readonly List<Running> _running = [];
     private readonly HashSet<int> _busy = [];
@@ -28,6 +31,7 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
             if (ends)
             {
                 await EndAsync(first!, stop).ConfigureAwait(false);
+                Tell($"ended {first!.Fault.Name} of {string.Join(", ", first.Servers)}");
                 continue;
             }
             progress(at, plan[next].Name);
@@ -60,7 +64,10 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         string name = fault.HitsLeader && !isLeader ? (fault with { HitsLeader = false }).Name : fault.Name;
         if (fault.HitsLeader && !isLeader) Missed++;
         _counts[name] = _counts.GetValueOrDefault(name) + 1;
+        Tell($"{name} of {string.Join(", ", running.Servers)}");
     }
+
+    private void Tell(string what) => tell(string.Create(CultureInfo.InvariantCulture, $"t={clients.History.NowNs / 1e9:F3}s {what}"));
 
     private async Task CauseAsync(Running running)
     {
