@@ -38,7 +38,7 @@ internal sealed class VerifyClusterCommand : VerbCommand
         if (seconds is < 1 or > SecondsMax) throw Bad(string.Create(CultureInfo.InvariantCulture, $"--seconds is {seconds}; it must be 1 to {SecondsMax}"));
         if (!LinuxCalls.IsSupported) throw new CliException(new CliError(ExitCode.Usage, "not_here", "processes are stopped and killed by signals, which needs 64-bit Linux"));
         string name = run.Parse.GetRequiredValue(_history);
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-cluster-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory(string.Create(CultureInfo.InvariantCulture, $"mesh-cluster-{Environment.ProcessId}-"));
         try
         {
             using FileStream file = Open(run, name);
@@ -48,7 +48,7 @@ internal sealed class VerifyClusterCommand : VerbCommand
             {
                 progress("starting", 0);
                 ProcessCluster cluster = await ProcessCluster.StartAsync(folder.FullName, nodes, noDisks is null, run.Stop).ConfigureAwait(false);
-                await using (cluster.ConfigureAwait(false)) return await new ClusterRun(cluster, new ClusterRunOptions(seconds, seed, name)).RunAsync(file, progress, run.Stop).ConfigureAwait(false);
+                await using (cluster.ConfigureAwait(false)) return await new ClusterRun(cluster, new ClusterRunOptions(seconds, seed, name), run.Output.Detail).RunAsync(file, progress, run.Stop).ConfigureAwait(false);
             }).ConfigureAwait(false);
             run.Output.Result(report, console => Render(console, report));
             return report.Holds ? ExitCode.Ok : ExitCode.NotAchieved;

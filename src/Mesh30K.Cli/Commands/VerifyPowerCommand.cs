@@ -32,7 +32,7 @@ internal sealed class VerifyPowerCommand : VerbCommand
         int seed = run.Parse.GetValue(_seed) ?? Environment.TickCount & 0xFFFFFF;
         if (cycles is < 1 or > 100_000) throw new CliException(new CliError(ExitCode.Usage, "bad_value", string.Create(CultureInfo.InvariantCulture, $"--cycles is {cycles}; it must be 1 to 100000")));
         if (LoopDisk.WhyNot() is { } why) throw new CliException(new CliError(ExitCode.Usage, "cannot_mount", why, "Run it as root on a machine or in a container that may mount."));
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-power-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory(string.Create(CultureInfo.InvariantCulture, $"mesh-power-{Environment.ProcessId}-"));
         try
         {
             PowerReport report = await ProgressBar.RunAsync(run.Output, async progress =>

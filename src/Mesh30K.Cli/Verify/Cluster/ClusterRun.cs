@@ -17,7 +17,7 @@ internal sealed record ClusterRunOptions(int Seconds, int Seed, string HistoryNa
 }
 
 /// <summary>Clients work on a group while a nemesis works against it; then it is quiet, everything is read, and the history is checked. One owner.</summary>
-internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
+internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options, Action<string>? tell = null)
 {
     /// <summary>A run's operations at most, about 100 MB in memory: clients go slower in a longer run.</summary>
     private const int OperationsMax = 500_000;
@@ -42,7 +42,7 @@ internal sealed class ClusterRun(ICluster cluster, ClusterRunOptions options)
             for (int i = 0; i <= options.Clients; i++) ledgers.Add(cluster.OpenLedger());
             await FirstWriteAsync(ledgers[0], stop).ConfigureAwait(false);
             ClusterClient[] clients = [.. Enumerable.Range(1, options.Clients).Select(i => new ClusterClient(i, options.Seed + (7_919 * i), ledgers[i], shared))];
-            Nemesis nemesis = new(cluster, shared);
+            Nemesis nemesis = new(cluster, shared, tell ?? (_ => { }));
             double? quietMs = await WorkAsync(clients, nemesis, progress, stop).ConfigureAwait(false);
             int before = history.Operations.Count;
             progress("reading all", 1);

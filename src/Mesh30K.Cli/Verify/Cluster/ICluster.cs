@@ -22,6 +22,9 @@ internal interface ICluster : IAsyncDisposable
     /// <summary>Kills a server with SIGKILL; back when it is dead.</summary>
     Task KillAsync(int server);
 
+    /// <summary>Kills a server and takes from its disk what was not synced; back when it is dead.</summary>
+    Task LosePowerAsync(int server);
+
     /// <summary>Starts a dead server; back when it listens.</summary>
     Task StartAsync(int server, CancellationToken stop);
 

@@ -1,7 +1,10 @@
+using System.Globalization;
+
 namespace Mesh30K.Cli.Verify.Cluster;
 
 /// <summary>Carries a plan out on a group, and counts what it did. One owner.</summary>
-internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
+/// <param name="tell">Takes a line for each beginning and end, with the history's time.</param>
+internal sealed class Nemesis(ICluster cluster, ClusterClients clients, Action<string> tell)
 {
     private readonly List<Running> _running = [];
     private readonly HashSet<int> _busy = [];
@@ -28,6 +31,7 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
             if (ends)
             {
                 await EndAsync(first!, stop).ConfigureAwait(false);
+                Tell($"ended {first!.Fault.Name} of {string.Join(", ", first.Servers)}");
                 continue;
             }
             progress(at, plan[next].Name);
@@ -40,9 +44,9 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
     private async Task BeginAsync(PlannedFault fault, CancellationToken stop)
     {
         int? leader = fault.HitsLeader ? await cluster.LeaderAsync(stop).ConfigureAwait(false) : null;
-        bool needsProcess = fault.Kind is FaultKind.Kill or FaultKind.KillAll or FaultKind.Stop or FaultKind.DiskFails or FaultKind.DiskFull;
+        bool needsProcess = fault.Kind is FaultKind.Kill or FaultKind.KillAll or FaultKind.PowerAll or FaultKind.Stop or FaultKind.DiskFails or FaultKind.DiskFull;
         int[] free = [.. Enumerable.Range(1, cluster.Servers).Where(s => !needsProcess || !_busy.Contains(s))];
-        bool isDisk = fault.Kind is FaultKind.DiskFails or FaultKind.DiskFull;
+        bool isDisk = fault.Kind is FaultKind.DiskFails or FaultKind.DiskFull or FaultKind.PowerAll;
         if (free.Length == 0 || (isDisk && !cluster.CanBreakDisk(fault.Kind)))
         {
             Missed++;
@@ -50,7 +54,7 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         }
         bool isLeader = leader is { } known && free.Contains(known);
         int server = isLeader ? leader!.Value : free[fault.Pick % free.Length];
-        Running running = new(fault, fault.Kind == FaultKind.KillAll ? free : [server], NemesisPlan.WiresOf(fault, server, cluster.Servers));
+        Running running = new(fault, fault.Kind is FaultKind.KillAll or FaultKind.PowerAll ? free : [server], NemesisPlan.WiresOf(fault, server, cluster.Servers));
         _ = clients.Meter.Spoil();
         bool alone = _running.Count == 0;
         await CauseAsync(running).ConfigureAwait(false);
@@ -60,7 +64,10 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         string name = fault.HitsLeader && !isLeader ? (fault with { HitsLeader = false }).Name : fault.Name;
         if (fault.HitsLeader && !isLeader) Missed++;
         _counts[name] = _counts.GetValueOrDefault(name) + 1;
+        Tell($"{name} of {string.Join(", ", running.Servers)}");
     }
+
+    private void Tell(string what) => tell(string.Create(CultureInfo.InvariantCulture, $"t={clients.History.NowNs / 1e9:F3}s {what}"));
 
     private async Task CauseAsync(Running running)
     {
@@ -70,6 +77,9 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         {
             case FaultKind.Kill or FaultKind.KillAll:
                 await Task.WhenAll(running.Servers.Select(cluster.KillAsync)).ConfigureAwait(false);
+                break;
+            case FaultKind.PowerAll:
+                await Task.WhenAll(running.Servers.Select(cluster.LosePowerAsync)).ConfigureAwait(false);
                 break;
             case FaultKind.Stop:
                 cluster.Pause(server);
@@ -92,7 +102,7 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients)
         int server = running.Servers[0];
         switch (running.Fault.Kind)
         {
-            case FaultKind.Kill or FaultKind.KillAll:
+            case FaultKind.Kill or FaultKind.KillAll or FaultKind.PowerAll:
                 await Task.WhenAll(running.Servers.Select(s => cluster.StartAsync(s, stop))).ConfigureAwait(false);
                 break;
             case FaultKind.Stop:

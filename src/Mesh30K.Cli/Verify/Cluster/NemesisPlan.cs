@@ -9,6 +9,9 @@ internal enum FaultKind
     /// <summary>All are killed at once.</summary>
     KillAll,
 
+    /// <summary>All are killed at once, and their disks lose power: what was not synced is gone.</summary>
+    PowerAll,
+
     /// <summary>One server stands still (SIGSTOP) and goes on where it was (SIGCONT).</summary>
     Stop,
 
@@ -65,7 +68,7 @@ internal static class NemesisPlan
     /// <summary>Kinds with how often each comes, in turns of 100.</summary>
     private static readonly (FaultKind Kind, int Weight)[] Weights =
     [
-        (FaultKind.Kill, 30), (FaultKind.KillAll, 4), (FaultKind.Stop, 14), (FaultKind.CutOff, 14), (FaultKind.CutOut, 7), (FaultKind.CutIn, 7), (FaultKind.CutPair, 5),
+        (FaultKind.Kill, 29), (FaultKind.KillAll, 2), (FaultKind.PowerAll, 3), (FaultKind.Stop, 14), (FaultKind.CutOff, 14), (FaultKind.CutOut, 7), (FaultKind.CutIn, 7), (FaultKind.CutPair, 5),
         (FaultKind.CutOneWay, 5), (FaultKind.Split, 5), (FaultKind.Reset, 3), (FaultKind.DiskFails, 3), (FaultKind.DiskFull, 3),
     ];
 
@@ -88,7 +91,7 @@ internal static class NemesisPlan
             if (isDeath) lastsMs = Math.Max(lastsMs, AfterDeath.TotalMilliseconds);
             bool cutsClients = kind is FaultKind.CutOff or FaultKind.CutOut or FaultKind.CutIn && random.Next(100) < 35;
             PlannedFault fault = new(
-                TimeSpan.FromMilliseconds(ms), TimeSpan.FromMilliseconds(ms + lastsMs), kind, hitsLeader && kind is not (FaultKind.KillAll or FaultKind.Split), random.Next(1 << 20), cutsClients, random.Next(2) == 0);
+                TimeSpan.FromMilliseconds(ms), TimeSpan.FromMilliseconds(ms + lastsMs), kind, hitsLeader && kind is not (FaultKind.KillAll or FaultKind.PowerAll or FaultKind.Split), random.Next(1 << 20), cutsClients, random.Next(2) == 0);
             if (ms + lastsMs >= endMs) return plan;
             plan.Add(fault);
             // One in five is met by the next while it lasts. Not so where time is measured, or a server has to notice that its disk fails.

@@ -39,6 +39,14 @@ internal sealed class ServerDisk : IDisposable
         else Fill();
     }
 
+    /// <summary>Takes what was not synced; its process is dead. The disk works again at once.</summary>
+    public void LosePower()
+    {
+        _disk!.CutPower();
+        _disk.Unmount();
+        _disk.Mount();
+    }
+
     /// <summary>Makes it work again; its process is dead.</summary>
     public void Mend(FaultKind how)
     {

@@ -75,6 +75,8 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
         return Task.CompletedTask;
     }
 
+    public Task LosePowerAsync(int server) => KillAsync(server);
+
     public Task StartAsync(int server, CancellationToken stop)
     {
         lock (_gate) Rise(server, $"start {server}");

@@ -56,7 +56,7 @@ public sealed class VerifyClusterTests
 
     private static void AssertNothingLeft()
     {
-        Assert.DoesNotContain(File.ReadLines("/proc/self/mounts"), l => l.Contains("mesh-cluster-", StringComparison.Ordinal));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/mounts"), l => l.Contains($"mesh-cluster-{Environment.ProcessId}-", StringComparison.Ordinal));
         foreach (string process in Directory.EnumerateDirectories("/proc").Where(p => char.IsAsciiDigit(Path.GetFileName(p)[0])))
         {
             string command = CommandOf(process);

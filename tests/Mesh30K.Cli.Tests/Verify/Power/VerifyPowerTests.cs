@@ -14,7 +14,7 @@ public sealed class VerifyPowerTests
     [Fact]
     public async Task Where_nothing_can_be_mounted_it_says_so_and_else_nothing_acknowledged_is_lost()
     {
-        CommandLineRun run = await CommandLineRun.OfAsync("verify", "power", "--cycles", "12", "--seed", "5", "--json");
+        CommandLineRun run = await CommandLineRun.OfAsync("verify", "power", "--cycles", "9", "--seed", "5", "--json");
         if (WhyNot.Value is not null)
         {
             Assert.Equal((ExitCode.Usage, "cannot_mount"), (run.Exit, run.Json().GetProperty("error").GetProperty("code").GetString()));
@@ -22,8 +22,8 @@ public sealed class VerifyPowerTests
         }
         Assert.True(run.Exit == ExitCode.Ok, run.Out + run.Error);
         JsonElement report = run.Json();
-        Assert.Equal((12, 0, 0), (report.GetProperty("cycles").GetInt32(), report.GetProperty("lost").GetInt32(), report.GetProperty("changed").GetInt32()));
-        Assert.True(report.GetProperty("acknowledged").GetInt64() > 100, run.Out);
+        Assert.Equal((9, 0, 0), (report.GetProperty("cycles").GetInt32(), report.GetProperty("lost").GetInt32(), report.GetProperty("changed").GetInt32()));
+        Assert.True(report.GetProperty("acknowledged").GetInt64() > 9, run.Out);
         AssertNothingMounted();
     }
 
@@ -67,7 +67,7 @@ public sealed class VerifyPowerTests
     }
 
     private static void AssertNothingMounted() =>
-        Assert.DoesNotContain(File.ReadLines("/proc/self/mounts"), l => l.Contains("mesh-power-", StringComparison.Ordinal));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/mounts"), l => l.Contains($"mesh-power-{Environment.ProcessId}-", StringComparison.Ordinal));
 
     /// <summary>A disk's calls without its syncs.</summary>
     private sealed class UnsyncedFiles : JournalFiles
