@@ -3,8 +3,8 @@ using Xunit.Sdk;
 namespace Mesh30K.Consistency.Tests.Mutants;
 
 /// <summary>
-/// The Raft simulator is only worth what it catches: bugs planted in the real machine, one at a time. CI looks at the seeds that are known to show each; with
-/// <c>MESH_RAFT_MUTANTS=all</c> each is looked for from seed 1 on, as somebody would who does not know them.
+/// The Raft simulator is only worth what it catches: bugs planted in the real machine, one at a time. CI takes every third, at the seed that is known to show it;
+/// <c>MESH_RAFT_MUTANTS=known</c> takes all at these seeds, and <c>MESH_RAFT_MUTANTS=all</c> looks for each from seed 1 on, as somebody would who does not know them.
 /// </summary>
 public sealed class RaftMutantTests
 {
@@ -13,7 +13,7 @@ public sealed class RaftMutantTests
     /// <summary>More seeds after the one that is known, should a change of the simulator have moved it a little.</summary>
     private const int Margin = 10;
 
-    private static readonly bool LooksForAll = Environment.GetEnvironmentVariable("MESH_RAFT_MUTANTS") == "all";
+    private static readonly string? Which = Environment.GetEnvironmentVariable("MESH_RAFT_MUTANTS");
 
     private const string Histories = "src/Mesh30K.Simulation/Strong/";
 
@@ -25,7 +25,7 @@ public sealed class RaftMutantTests
         ],
         "Mesh30K.Consistency", "Mesh30K.Simulation"));
 
-    public static TheoryData<string> Names => [.. RaftMutants.All.Select(m => m.Name)];
+    public static TheoryData<string> Names => [.. RaftMutants.All.Where((_, i) => Which is "known" or "all" || i % 3 == 0).Select(m => m.Name)];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -33,7 +33,7 @@ public sealed class RaftMutantTests
     {
         RaftMutant planted = RaftMutants.All.Single(m => m.Name == name);
         using Mutant mutant = Build.Value.Load(new Mutation(RaftMutants.Folder + planted.File, planted.Snippet, planted.Replacement));
-        (long first, long last) = LooksForAll ? (1, SeedsMax) : (planted.Seed, planted.Seed + Margin);
+        (long first, long last) = Which == "all" ? (1, SeedsMax) : (planted.Seed, planted.Seed + Margin);
         for (long seed = first; seed <= last; seed++)
         {
             if (FoundBy(mutant, seed) is not { } found) continue;
