@@ -7,9 +7,10 @@ internal static class SourceTree
 
     public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path));
 
-    /// <summary>The C# files of a folder and those below it, sorted.</summary>
-    public static IEnumerable<string> CSharpFiles(string folder) =>
-        Directory.EnumerateFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories)
+    /// <summary>The C# files of a folder and those below it, sorted; a file itself.</summary>
+    public static IEnumerable<string> CSharpFiles(string folder) => folder.EndsWith(".cs", StringComparison.Ordinal)
+        ? [folder]
+        : Directory.EnumerateFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories)
             .Select(f => Path.GetRelativePath(Root, f).Replace('\\', '/'))
             .Where(f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);

@@ -11,6 +11,9 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
     private Dictionary<string, byte[]> _after = [];
     private byte[]? _oldManifest;
 
+    /// <summary>Whether the last damage changed what holds records. An older manifest may be as good as the last.</summary>
+    public bool HasToBeRefused { get; private set; }
+
     /// <summary>Does one damage; says what, or null when there was nothing to damage.</summary>
     public string? TryStrike()
     {
@@ -19,13 +22,14 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
         string manifest = Path.Combine(folder, ManifestFile);
         string victim = random.Next(5) == 0 ? manifest : segments[random.Next(segments.Length)];
         byte[] bytes = [.. _before[victim]];
+        HasToBeRefused = true;
         string? done = random.Next(5) switch
         {
             0 => Flip(bytes),
             1 => Misdirect(bytes, _before[segments[random.Next(segments.Length)]]),
             2 when victim != manifest => Lose(victim, bytes, isLast: victim == segments[^1]),
             3 when _before.Values.Sum(b => b.Length) > 2 * HeaderBytes + _before[manifest].Length => TakeAway(victim, segments),
-            4 when _oldManifest is { } old && !old.AsSpan().SequenceEqual(_before[manifest]) => PutBack(manifest, old),
+            4 when _oldManifest is { } old && !old.AsSpan().SequenceEqual(_before[manifest]) => PutBack(victim = manifest, old),
             _ => Flip(bytes),
         };
         if (random.Next(3) == 0) _oldManifest = _before[manifest];
@@ -90,6 +94,7 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
     {
         File.WriteAllBytes(manifest, old);
         fault("manifest_of_before");
+        HasToBeRefused = false;
         return "is an older one";
     }
 

@@ -176,22 +176,27 @@ internal sealed class JournalLife
         Reopen();
         _journal!.Dispose();
         _disk.Restart();
-        if (_damage.TryStrike() is not { } done) return;
+        if (_damage.TryStrike() is not { } done)
+        {
+            Reopen();
+            return;
+        }
         try
         {
-            Open();
-            throw new BrokenJournalException($"damage is not noticed: {done}");
+            Open(); // checks that nothing is lost
+            if (_damage.HasToBeRefused) throw new BrokenJournalException($"damage is not noticed: {done}");
+            Note(0);
         }
         catch (JournalException refused) when (refused.Code == "damaged")
         {
             _refused++;
+            if (!_damage.IsAsStruck()) throw new BrokenJournalException($"a refused journal was changed: {done}");
         }
         catch (JournalException other)
         {
             throw new BrokenJournalException($"damage ({done}) is taken for something else: {other.Message}");
         }
         _journal!.Dispose();
-        if (!_damage.IsAsStruck()) throw new BrokenJournalException($"a refused journal was changed: {done}");
         _damage.Heal();
         Reopen();
     }

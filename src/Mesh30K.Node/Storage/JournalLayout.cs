@@ -107,10 +107,12 @@ internal sealed class JournalLayout(string folder, JournalFiles files)
 
     /// <summary>
     /// Deletes what a crash left: segments before the base (a compaction that was done), and the one after the last (a segment or a compaction that
-    /// never came to be). A segment there that no crash can have left is refused, not deleted.
+    /// never came to be). A segment there that no crash can have left is refused, and so is everything when a segment of the manifest is missing: the
+    /// manifest is an older one then, and what looks like a leftover holds the records. Nothing is deleted before all of it is known.
     /// </summary>
     internal void Clean(JournalManifest manifest)
     {
+        List<string> leftovers = [];
         foreach ((uint segment, string path) in Segments())
         {
             if (segment >= manifest.BaseSegment && segment <= manifest.LastSegment) continue;
@@ -119,8 +121,19 @@ internal sealed class JournalLayout(string folder, JournalFiles files)
                 throw new JournalException(
                     "damaged", $"{path} is not of this journal, and no crash can have left it: {why}. If the manifest is an older copy, bring the right one back; else move the file away");
             }
-            files.Delete(path);
+            leftovers.Add(path);
         }
+        if (leftovers.Count == 0) return;
+        for (uint segment = manifest.BaseSegment; segment <= manifest.LastSegment; segment++)
+        {
+            string path = JournalCursor.SegmentPath(folder, segment);
+            if (!File.Exists(path))
+            {
+                throw new JournalException(
+                    "damaged", $"{path} is missing, and {Path.GetFileName(leftovers[^1])} is there. Nothing was changed. If the manifest is an older copy, bring the right one back; else the segment");
+            }
+        }
+        foreach (string path in leftovers) files.Delete(path);
     }
 
     private static string? WhyNoLeftover(string path, uint segment, JournalManifest manifest)

@@ -37,17 +37,17 @@ internal sealed class MutantBuild
         _clean = CSharpCompilation.Create("Mutant", _trees.Values.Append(Parse(ImplicitUsings, "")), references, options);
     }
 
-    /// <summary>Compiles and loads; without a mutation the source as it is. Fails the test when the snippet is not there exactly once, or does not compile.</summary>
-    public Mutant Load(Mutation? mutation)
+    /// <summary>Compiles and loads; without a mutation the source as it is. Fails the test when a snippet is not there exactly once, or does not compile.</summary>
+    public Mutant Load(Mutation? mutation, params Mutation[] others)
     {
         CSharpCompilation compilation = _clean;
-        if (mutation is not null)
+        foreach (Mutation change in mutation is null ? others : [mutation, .. others]) // each in another file
         {
-            Assert.True(_trees.TryGetValue(mutation.Path, out SyntaxTree? tree), $"{mutation.Path} is not among the folders of this build");
+            Assert.True(_trees.TryGetValue(change.Path, out SyntaxTree? tree), $"{change.Path} is not among the folders of this build");
             string text = tree.GetText(CancellationToken.None).ToString();
-            int times = text.Split(mutation.Snippet).Length - 1;
-            Assert.True(times == 1, $"{mutation.Path} holds {times} times: {mutation.Snippet}");
-            compilation = compilation.ReplaceSyntaxTree(tree, Parse(text.Replace(mutation.Snippet, mutation.Replacement, StringComparison.Ordinal), mutation.Path));
+            int times = text.Split(change.Snippet).Length - 1;
+            Assert.True(times == 1, $"{change.Path} holds {times} times: {change.Snippet}");
+            compilation = compilation.ReplaceSyntaxTree(tree, Parse(text.Replace(change.Snippet, change.Replacement, StringComparison.Ordinal), change.Path));
         }
         using MemoryStream image = new();
         Microsoft.CodeAnalysis.Emit.EmitResult result = compilation.Emit(image, cancellationToken: CancellationToken.None);

@@ -220,6 +220,27 @@ public sealed class JournalDamageTests : IDisposable
         Assert.Equal("damaged", _box.Refused(Small).Code);
     }
 
+    /// <summary>Found by <c>mesh verify journal --seeds 1 --start 88</c>: the one segment with the records was taken for a leftover and deleted before the refusal.</summary>
+    [Fact]
+    public void A_manifest_of_before_a_compaction_is_refused_and_nothing_is_deleted()
+    {
+        byte[] old;
+        using (JournalFolder journal = _box.Locked(new Heard()))
+        {
+            JournalBox.Append(journal, "one");
+            old = File.ReadAllBytes(_box.Manifest);
+            journal.Compact(JournalBox.Snapshot("all"));
+            JournalBox.Append(journal, "two");
+        }
+        byte[] right = File.ReadAllBytes(_box.Manifest);
+        File.WriteAllBytes(_box.Manifest, old);
+        JournalException refused = _box.Refused();
+        Assert.Equal("damaged", refused.Code);
+        Assert.Contains("older copy", refused.Message, StringComparison.Ordinal);
+        File.WriteAllBytes(_box.Manifest, right);
+        Assert.Equal(["all", "two"], _box.ReadAll().Records);
+    }
+
     [Fact]
     public void Records_swapped_doubled_or_of_another_journal_are_refused()
     {
