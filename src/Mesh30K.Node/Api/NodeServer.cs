@@ -115,12 +115,7 @@ public sealed class NodeServer : IAsyncDisposable
                     Key = key,
                     ConnectionsMax = links.ConnectionsMax + ProcessLimits.HttpConnections,
                     ConfigurePipeline = AgentLinkEndpoints.Use,
-                    Readiness =
-                    [
-                        new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
-                        new ReadinessCheck("identity", () => identity.NotReadyBecause), new ReadinessCheck("links", () => links.NotReadyBecause),
-                        new ReadinessCheck("webhooks", () => webhooks.NotReadyBecause),
-                    ],
+                    Readiness = ChecksOf(mesh, channels, identity, links, webhooks),
                     Map = routes =>
                     {
                         api.Map(routes);
@@ -152,6 +147,13 @@ public sealed class NodeServer : IAsyncDisposable
             throw;
         }
     }
+
+    private static ReadinessCheck[] ChecksOf(MeshHost mesh, ChannelHosts channels, NodeIdentity identity, AgentLinks links, WebhookLink webhooks) =>
+    [
+        new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
+        new ReadinessCheck("identity", () => identity.NotReadyBecause), new ReadinessCheck("links", () => links.NotReadyBecause),
+        new ReadinessCheck("webhooks", () => webhooks.NotReadyBecause),
+    ];
 
     /// <summary>Refuses new operations, lets those in progress end as long as <paramref name="drain"/> says, says BYE to the agents, then stops serving within 2 s.</summary>
     /// <returns>How many operations had not ended.</returns>

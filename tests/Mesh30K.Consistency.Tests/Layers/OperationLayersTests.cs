@@ -22,6 +22,9 @@ public sealed class OperationLayersTests
     }
 
     [Fact]
-    public void What_is_strong_is_not_offered_before_it_is_built() =>
-        Assert.All(OperationLayers.All, r => Assert.Equal(r.Layer == ConsistencyLayer.Strong, r.Command is null));
+    public void Of_what_is_strong_effects_are_offered_and_the_rest_not_before_it_is_built()
+    {
+        Assert.All(OperationLayers.All.Where(r => r.Layer != ConsistencyLayer.Strong), r => Assert.NotNull(r.Command));
+        Assert.Equal(["external effect", "deployment", "mail", "payment"], OperationLayers.All.Where(r => r is { Layer: ConsistencyLayer.Strong, Command: not null }).Select(r => r.Operation));
+    }
 }
