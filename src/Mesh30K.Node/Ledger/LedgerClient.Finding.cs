@@ -39,6 +39,7 @@ public sealed partial class LedgerClient
 
     private async Task<ClientAnswer> TryAsync<T>(Ask<T> ask, int server, TimeSpan left, CancellationToken cancel)
     {
+        long from = Stopwatch.GetTimestamp();
         ClientLink link;
         try
         {
@@ -50,6 +51,7 @@ public sealed partial class LedgerClient
             return new ClientAnswer(Refusal: new LedgerRefusal(LedgerCertainty.NotTaken, why, Retry: true));
         }
         if (link.IsSilentFor(_options.AnswerAtMost)) return new ClientAnswer(Refusal: new LedgerRefusal(LedgerCertainty.NotTaken, $"server {server} does not answer", Retry: true));
+        left -= Stopwatch.GetElapsedTime(from);
         TimeSpan atMost = ask.MayRepeat && _options.AnswerAtMost < left ? _options.AnswerAtMost : left;
         return await link.AskAsync(ask.Asked, ask.Write, atMost, cancel).ConfigureAwait(false);
     }

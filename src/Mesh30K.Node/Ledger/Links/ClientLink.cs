@@ -51,6 +51,7 @@ internal sealed class ClientLink : IAsyncDisposable
     /// <summary>Asks, and waits at most so long. What was not answered by then is unknown; nothing is retried here.</summary>
     internal async Task<ClientAnswer> AskAsync<T>(T asked, Action<(long Id, int DueMs, T Asked), LinkBuffer> write, TimeSpan atMost, CancellationToken cancel)
     {
+        if (atMost <= TimeSpan.Zero) return NotTaken($"no time was left to ask server {Server.Number}: connecting took it");
         TaskCompletionSource<ClientAnswer> answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
         long id;
         bool alone;
