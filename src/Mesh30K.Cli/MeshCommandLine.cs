@@ -64,6 +64,7 @@ public sealed class MeshCommandLine
         new InitCommand(),
         new StateCommand(),
         new QueueCommand(),
+        new EffectCommand(),
         new CoordinatorCommand(),
         new LedgerCommand(),
         new LayersCommand(),

@@ -122,15 +122,8 @@ internal sealed class CrashRun(CrashSite site, CrashRunOptions options) : IDispo
     {
         int number = ++_started;
         string name = $"w{number:00000}";
-        string own = Environment.ProcessPath ?? "";
-        string library = typeof(CrashRun).Assembly.Location;
-        bool isMesh = Path.GetFileNameWithoutExtension(own) == Path.GetFileNameWithoutExtension(library);
-        ProcessStartInfo start = new(isMesh ? own : "dotnet") { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
-        if (!isMesh) start.ArgumentList.Add(library);
-        string[] args =
-            ["verify", Commands.VerifyChannelWorkerCommand.Verb, "--site", site.Root, "--name", name, "--seed", (options.Seed + (7_919 * number)).ToString(CultureInfo.InvariantCulture)];
-        foreach (string arg in args) start.ArgumentList.Add(arg);
-        start.Environment["DOTNET_TieredPGO"] = "0";
-        _running.Add((Process.Start(start)!, Path.Combine(site.Logs, name)));
+        Process process = MeshProcess.Start(
+            "verify", Commands.VerifyChannelWorkerCommand.Verb, "--site", site.Root, "--name", name, "--seed", (options.Seed + (7_919 * number)).ToString(CultureInfo.InvariantCulture));
+        _running.Add((process, Path.Combine(site.Logs, name)));
     }
 }

@@ -1,11 +1,13 @@
 using System.Net;
 using Mesh30K.Coordination.Cascades;
 using Mesh30K.Node.Api.Channels;
+using Mesh30K.Node.Api.Effects;
 using Mesh30K.Node.Api.Identity;
 using Mesh30K.Node.Api.People;
 using Mesh30K.Node.Channels;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Identity;
+using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Links;
 using Mesh30K.Node.Links.People;
 using Mesh30K.Node.Links.Webhook;
@@ -19,7 +21,7 @@ public sealed record NodeServerOptions
     /// <summary>Where it listens; port 0 takes a free one. Default 127.0.0.1:7300.</summary>
     public IPEndPoint Listen { get; init; } = new(IPAddress.Loopback, 7300);
 
-    /// <summary>The folder of the operator's key, of the file that says where the node is, and of the task channels. Made when missing.</summary>
+    /// <summary>The folder of the operator's key, of the file that says where the node is, of the task channels, and of the ledger. Made when missing.</summary>
     public required string DataDirectory { get; init; }
 
     /// <summary>What an operation is where a request says nothing.</summary>
@@ -47,10 +49,11 @@ public sealed class NodeServer : IAsyncDisposable
     private readonly ApiHost _host;
     private readonly PeopleLink _people;
     private readonly ChannelHosts _channels;
+    private readonly FolderLedger _ledger;
     private readonly WebhookLink _webhooks;
     private readonly string _stateFile;
 
-    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, WebhookLink webhooks, PeopleLink people, ChannelHosts channels, string stateFile)
+    private NodeServer(ApiHost host, MeshApi api, NodeIdentity identity, AgentLinks links, WebhookLink webhooks, PeopleLink people, ChannelHosts channels, FolderLedger ledger, string stateFile)
     {
         _host = host;
         _people = people;
@@ -59,6 +62,7 @@ public sealed class NodeServer : IAsyncDisposable
         Links = links;
         _webhooks = webhooks;
         _channels = channels;
+        _ledger = ledger;
         _stateFile = stateFile;
     }
 
@@ -79,6 +83,9 @@ public sealed class NodeServer : IAsyncDisposable
     /// <summary>The path of the file that says where the node is, in a data directory.</summary>
     public static string StateFile(string dataDirectory) => Path.Combine(dataDirectory, "node.json");
 
+    /// <summary>The ledger's folder in a data directory: <c>mesh effect --ledger</c> may use it beside the node.</summary>
+    public static string LedgerFolder(string dataDirectory) => Path.Combine(dataDirectory, "ledger");
+
     /// <summary>
     /// Starts serving. Throws <see cref="OperatorKeyException"/> or <see cref="MeshKeyException"/> when a key file cannot be used, <see cref="Storage.JournalException"/> when the
     /// directory of agents cannot, and <see cref="ListenFailed"/> when it may not or cannot listen; nothing is left running then.
@@ -96,6 +103,7 @@ public sealed class NodeServer : IAsyncDisposable
         MeshApi api = new(mesh, options.Defaults) { Links = links.Summary };
         PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
         ChannelHosts channels = new(options.DataDirectory);
+        FolderLedger ledger = FolderLedger.Open(LedgerFolder(options.DataDirectory));
         ApiHost? host = null;
         try
         {
@@ -117,6 +125,7 @@ public sealed class NodeServer : IAsyncDisposable
                     {
                         api.Map(routes);
                         new ChannelEndpoints(channels, api.Stopping).Map(routes);
+                        new EffectEndpoints(ledger).Map(routes);
                         new IdentityEndpoints(identity, options.Webhooks.Allowed).Map(routes);
                         AgentLinkEndpoints.Map(routes, links);
                         new InboxEndpoints(people, identity, api.Events).Map(routes);
@@ -128,13 +137,14 @@ public sealed class NodeServer : IAsyncDisposable
             string stateFile = StateFile(options.DataDirectory);
             NodeStateFile.Write(stateFile, new NodeState(host.BaseAddress.ToString(), Environment.ProcessId, DateTimeOffset.UtcNow));
             people.Start();
-            return new NodeServer(host, api, identity, links, webhooks, people, channels, stateFile);
+            return new NodeServer(host, api, identity, links, webhooks, people, channels, ledger, stateFile);
         }
         catch
         {
             if (host is not null) await host.DisposeAsync().ConfigureAwait(false);
             await people.DisposeAsync().ConfigureAwait(false);
             await channels.DisposeAsync().ConfigureAwait(false);
+            await ledger.DisposeAsync().ConfigureAwait(false);
             await api.DisposeAsync().ConfigureAwait(false);
             await webhooks.DisposeAsync().ConfigureAwait(false);
             await links.DisposeAsync().ConfigureAwait(false);
@@ -163,6 +173,7 @@ public sealed class NodeServer : IAsyncDisposable
         await Links.DisposeAsync().ConfigureAwait(false);
         await _people.DisposeAsync().ConfigureAwait(false);
         await _channels.DisposeAsync().ConfigureAwait(false);
+        await _ledger.DisposeAsync().ConfigureAwait(false);
         await Api.DisposeAsync().ConfigureAwait(false);
         await Identity.DisposeAsync().ConfigureAwait(false);
     }

@@ -31,6 +31,9 @@ internal static partial class LinuxNative
     [LibraryImport("libc", EntryPoint = "clock_nanosleep")]
     internal static partial int ClockNanosleep(int clock, int flags, in TimeSpec until, IntPtr remaining);
 
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    internal static partial int Kill(int process, int signal);
+
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int FSync(SafeHandle file);
 

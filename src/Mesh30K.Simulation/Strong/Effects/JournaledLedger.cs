@@ -2,7 +2,7 @@ using System.Buffers;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol.Identity;
 
-namespace Mesh30K.Simulation.Strong;
+namespace Mesh30K.Simulation.Strong.Effects;
 
 /// <summary>
 /// A ledger as a group of one on a journal, which crashes at every point of a command's way: append, sync, apply, reply. What was synced survives; of what was

@@ -1,10 +1,13 @@
-namespace Mesh30K.Simulation.Strong;
+namespace Mesh30K.Simulation.Strong.Effects;
 
 /// <summary>What receives effects outside the mesh.</summary>
 /// <param name="honoursKeys">Whether it does a second request with the same key not again, and answers as it did to the first.</param>
 internal sealed class EffectSink(bool honoursKeys)
 {
     private readonly Dictionary<string, List<string>> _answers = [];
+
+    /// <summary>What it answers to an executor for whom it did it.</summary>
+    public static string AnswerOf(string key, string executor) => $"{key} done for {executor}";
 
     /// <summary>How often the effect was applied.</summary>
     public int Applied(string key) => _answers.TryGetValue(key, out List<string>? answers) ? answers.Count : 0;
@@ -20,7 +23,7 @@ internal sealed class EffectSink(bool honoursKeys)
     {
         if (!_answers.TryGetValue(key, out List<string>? answers)) _answers[key] = answers = [];
         else if (honoursKeys) return answers[0];
-        answers.Add($"{key} done for {executor}");
+        answers.Add(AnswerOf(key, executor));
         return answers[^1];
     }
 }

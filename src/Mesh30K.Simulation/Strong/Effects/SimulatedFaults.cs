@@ -1,6 +1,6 @@
 using Mesh30K.Simulation.Laws;
 
-namespace Mesh30K.Simulation.Strong;
+namespace Mesh30K.Simulation.Strong.Effects;
 
 /// <summary>Faults by chance, from one seed, until <see cref="Heal"/>; counted by kind. One owner.</summary>
 internal sealed class SimulatedFaults(ulong seed)

@@ -1,0 +1,203 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Mesh30K.Agent.Timing;
+using Mesh30K.Protocol.Json;
+
+namespace Mesh30K.Agent.Effects;
+
+/// <summary>
+/// Effects outside the mesh that run once per key, recorded in a node's ledger over its HTTP API. Thread-safe; one for a process is enough.
+/// </summary>
+/// <remarks>
+/// What is promised: an effect whose receiver honours the key takes effect exactly once, if it is called until it has a result. Any other takes effect at most once unless a person says that it
+/// did not: a crash in the middle leaves it in doubt. Source: the spec of layered consistency, section 4, layer 3; docs/guide/effects.md.
+/// </remarks>
+public sealed class MeshEffects : IDisposable
+{
+    private const int AnswerBytesMax = 1 << 20;
+    private static readonly TimeSpan CallWithin = TimeSpan.FromSeconds(15);
+
+    private readonly MeshEffectsOptions _options;
+    private readonly HttpClient _http;
+
+    /// <summary>Throws <see cref="ArgumentException"/> for options out of range; nothing else happens yet.</summary>
+    public MeshEffects(MeshEffectsOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _options = options;
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, ConnectTimeout = CallWithin })
+        {
+            BaseAddress = options.Node,
+            Timeout = CallWithin,
+            MaxResponseContentBufferSize = AnswerBytesMax,
+        };
+        _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", options.OperatorKey.Trim());
+    }
+
+    /// <summary>
+    /// Runs the effect if its key is new, and gives its output; else gives what was recorded. Throws <see cref="MeshEffectException"/> when there is no result, and
+    /// <see cref="OperationCanceledException"/> when cancelled before the effect was executed; afterwards the effect decides, and what it says is recorded.
+    /// </summary>
+    /// <param name="key">One line of 1 to 256 characters.</param>
+    /// <param name="request">What is to be done, as bytes: the same key with other ones is refused. Only their SHA-256 goes to the node.</param>
+    /// <param name="effect">
+    /// Does it, and gives the output that is kept, at most 64 KiB. Throws <see cref="EffectDidNotRunException"/> when it surely did not take place; anything else that it throws means that it may have.
+    /// </param>
+    /// <param name="honoursKey">Whether the receiver drops a second one with the same key: then what is not known may be run again.</param>
+    public async Task<EffectRecord> RunOnceAsync(
+        string key, ReadOnlyMemory<byte> request, Func<EffectExecution, CancellationToken, Task<byte[]>> effect, bool honoursKey = false, CancellationToken cancel = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(key);
+        ArgumentNullException.ThrowIfNull(effect);
+        string executor = FormattableString.Invariant($"{Environment.ProcessId}/{Guid.NewGuid():N}"); // of its own: the same one would be given the same epoch
+        StartBody start = new(_options.Principal, key, PayloadHash.Of(request.Span).ToString(), executor, honoursKey, _options.Retention.TotalSeconds, _options.Lease.TotalSeconds);
+        Backoff backoff = new(Random.Shared);
+        long from = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            long asked = Stopwatch.GetTimestamp();
+            ReplyBody reply = await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, cancel).ConfigureAwait(false);
+            if (reply.Outcome == "recorded") return Recorded(reply.Effect!);
+            if (reply.Outcome == "ok") return await ExecuteAsync(reply.Effect!, effect, honoursKey, asked, cancel).ConfigureAwait(false);
+            if (Stopwatch.GetElapsedTime(from) > _options.WaitForOther) throw new MeshEffectException(EffectProblem.Held, $"{reply.Effect?.Executor} executes {key}");
+            await Task.Delay(backoff.Next(), cancel).ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<EffectRecord> ExecuteAsync(EffectBody started, Func<EffectExecution, CancellationToken, Task<byte[]>> effect, bool honoursKey, long asked, CancellationToken cancel)
+    {
+        bool isLate = Stopwatch.GetElapsedTime(asked) > _options.Lease / 2; // the lease counts from when it was asked for
+        if (isLate || cancel.IsCancellationRequested)
+        {
+            await FinishAsync(started, "not_run", [], CancellationToken.None).ConfigureAwait(false);
+            cancel.ThrowIfCancellationRequested();
+            throw new MeshEffectException(EffectProblem.NotRun, "the node answered too late for the lease");
+        }
+        using CancellationTokenSource ended = new();
+        Task renewing = RenewAsync(started, ended.Token);
+        byte[]? output = null;
+        EffectDidNotRunException? didNotRun = null;
+        Exception? unknown = null;
+        try
+        {
+            output = await effect(new EffectExecution(started.Key, started.Epoch), cancel).ConfigureAwait(false);
+        }
+        catch (EffectDidNotRunException known)
+        {
+            didNotRun = known;
+        }
+        catch (Exception thrown)
+        {
+            unknown = thrown;
+        }
+        await ended.CancelAsync().ConfigureAwait(false);
+        await renewing.ConfigureAwait(false);
+        if (unknown is not null) await YieldAsync(started).ConfigureAwait(false);
+        if (unknown is not null) throw new MeshEffectException(honoursKey ? EffectProblem.RunAgain : EffectProblem.InDoubt, $"{started.Key} may have taken place: {unknown.Message}", unknown);
+        string report = didNotRun is null ? "done" : didNotRun.IsFinal ? "failed" : "not_run";
+        byte[] told = didNotRun is null ? output! : didNotRun.IsFinal ? Encoding.UTF8.GetBytes(didNotRun.Message) : [];
+        EffectBody after = await FinishAsync(started, report, told, CancellationToken.None).ConfigureAwait(false);
+        if (report == "not_run") throw new MeshEffectException(honoursKey && started.Attempts > 1 ? EffectProblem.RunAgain : EffectProblem.NotRun, didNotRun!.Message, didNotRun);
+        return Recorded(after) with { IsReplay = false };
+    }
+
+    /// <summary>The doubt begins now, not when the lease ends. If that cannot be said, it begins then.</summary>
+    private async Task YieldAsync(EffectBody started)
+    {
+        const double leastS = 0.001;
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(new RenewBody(_options.Principal, started.Key, started.Epoch, leastS), EffectJson.Default.RenewBody);
+        try
+        {
+            _ = await TryAsync("renew", json, EffectProblem.Unavailable, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MeshEffectException)
+        {
+            // Another one has come after, or somebody has decided: there is nothing to say any more.
+        }
+    }
+
+    /// <summary>Renews until it is told to end, or the node says that another one has come after: then what is under way is reported all the same, and the ledger decides.</summary>
+    private async Task RenewAsync(EffectBody started, CancellationToken ended)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(_options.Lease / 3, ended).ConfigureAwait(false);
+                await AskAsync("renew", new RenewBody(_options.Principal, started.Key, started.Epoch, _options.Lease.TotalSeconds), EffectJson.Default.RenewBody, EffectProblem.Unavailable, ended).ConfigureAwait(false);
+            }
+        }
+        catch (Exception over) when (over is OperationCanceledException or MeshEffectException)
+        {
+            // It has ended, or the lease cannot be held.
+        }
+    }
+
+    private async Task<EffectBody> FinishAsync(EffectBody started, string report, byte[] output, CancellationToken cancel)
+    {
+        FinishBody body = new(_options.Principal, started.Key, started.Epoch, report, output);
+        return (await AskAsync("finish", body, EffectJson.Default.FinishBody, EffectProblem.Unrecorded, cancel).ConfigureAwait(false)).Effect!;
+    }
+
+    private static EffectRecord Recorded(EffectBody effect) => effect.Status switch
+    {
+        "done" => new EffectRecord(effect.Output ?? [], IsReplay: true),
+        "failed" => throw new MeshEffectException(EffectProblem.Failed, Encoding.UTF8.GetString(effect.Output ?? [])),
+        "abandoned" => throw new MeshEffectException(EffectProblem.Abandoned, $"{effect.ResolvedBy} gave {effect.Key} up: {effect.Note}"),
+        _ => throw new MeshEffectException(EffectProblem.InDoubt, $"{effect.Executor} started {effect.Key} under the epoch {effect.Epoch} and did not report: it may have taken place"),
+    };
+
+    /// <summary>Sends a command until it is answered, with growing pauses: each may be repeated. A refusal of what was executed means that the record is another's.</summary>
+    private async Task<ReplyBody> AskAsync<T>(string verb, T body, JsonTypeInfo<T> type, EffectProblem whenUnreached, CancellationToken cancel)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(body, type);
+        Backoff backoff = new(Random.Shared);
+        long from = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            (ReplyBody? reply, string why) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
+            if (reply is not null) return reply;
+            if (Stopwatch.GetElapsedTime(from) > _options.NodeWithin) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
+            await Task.Delay(backoff.Next(), cancel).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<(ReplyBody? Reply, string Why)> TryAsync(string verb, byte[] json, EffectProblem whenUnreached, CancellationToken cancel)
+    {
+        try
+        {
+            using ByteArrayContent content = new(json);
+            content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+            using HttpResponseMessage response = await _http.PostAsync(new Uri($"/v1/effects/{verb}", UriKind.Relative), content, cancel).ConfigureAwait(false);
+            byte[] answer = await response.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
+            if (response.IsSuccessStatusCode) return (JsonSerializer.Deserialize(answer, EffectJson.Default.ReplyBody), "");
+            string detail = DetailOf(answer) ?? $"the node answered {(int)response.StatusCode}";
+            if (response.StatusCode is HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError) return (null, detail);
+            throw new MeshEffectException(whenUnreached == EffectProblem.Unrecorded ? EffectProblem.Unrecorded : EffectProblem.Refused, detail);
+        }
+        catch (Exception failed) when (failed is HttpRequestException or JsonException || (failed is OperationCanceledException && !cancel.IsCancellationRequested))
+        {
+            return (null, failed.Message);
+        }
+    }
+
+    private static string? DetailOf(byte[] answer)
+    {
+        try
+        {
+            ProblemBody? problem = JsonSerializer.Deserialize(answer, EffectJson.Default.ProblemBody);
+            return problem?.Detail ?? problem?.Title;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
