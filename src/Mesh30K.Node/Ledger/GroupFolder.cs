@@ -125,7 +125,7 @@ public static class GroupFolder
                 throw new GroupFolderException($"{key} can be read or changed by others: run chmod 600 on it, and if others may have read it, make a new group");
             return X509Certificate2.CreateFromPemFile(certificate, key);
         }
-        catch (CryptographicException wrong)
+        catch (Exception wrong) when (wrong is CryptographicException or ArgumentException)
         {
             throw new GroupFolderException($"{certificate} and {key} are no pair: {wrong.Message}", wrong);
         }

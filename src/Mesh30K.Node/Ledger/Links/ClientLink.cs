@@ -23,6 +23,7 @@ internal sealed class ClientLink : IAsyncDisposable
     private readonly SendLane _lane;
     private readonly Lock _gate = new();
     private readonly Dictionary<long, TaskCompletionSource<ClientAnswer>> _underWay = [];
+    private readonly CancellationTokenSource _over = new();
     private readonly Task _receiving;
     private string? _broken;
     private long _ids;
@@ -106,7 +107,7 @@ internal sealed class ClientLink : IAsyncDisposable
         LinkSocket receiver = new(_socket, MessageBytesMax);
         try
         {
-            while (await receiver.ReceiveAsync(CancellationToken.None).ConfigureAwait(false) is { } message)
+            while (await receiver.ReceiveAsync(_over.Token).ConfigureAwait(false) is { } message)
             {
                 Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
                 Take(message.Span);
@@ -157,6 +158,7 @@ internal sealed class ClientLink : IAsyncDisposable
         }
         _lane.Close();
         _socket.Abort();
+        _over.Cancel();
         foreach (TaskCompletionSource<ClientAnswer> asked in lost) asked.TrySetResult(Unknown($"the link to server {Server.Number} broke: {why}"));
     }
 }
