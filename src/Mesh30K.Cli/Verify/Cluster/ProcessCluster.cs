@@ -12,7 +12,7 @@ internal sealed class ProcessCluster : ICluster
     private const int FindingsMax = 50;
 
     private static readonly TimeSpan StatusWithin = TimeSpan.FromMilliseconds(700);
-    private static readonly TimeSpan DiskNoticedWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DiskNoticedWithin = TimeSpan.FromSeconds(20);
 
     private readonly string _root;
     private readonly bool _mounts;
