@@ -98,7 +98,21 @@ internal sealed class JournalLife
         catch (JournalException failed)
         {
             if (failed.Code is "damaged" or "not_a_journal") throw new BrokenJournalException($"a sound journal is refused: {failed.Message}");
+            if (TakesMore()) throw new BrokenJournalException($"the handle takes records after it failed: {failed.Message}");
             Reopen();
+        }
+    }
+
+    private bool TakesMore()
+    {
+        try
+        {
+            _journal!.Append(RecordKind, "more"u8);
+            return true;
+        }
+        catch (JournalException)
+        {
+            return false;
         }
     }
 

@@ -43,8 +43,8 @@ public sealed class VerifyRaftTests
         JsonElement whole = (await CommandLineRun.OfAsync("verify", "raft", "--seeds", "1", "--start", "7", "--json")).Json();
         JsonElement none = (await CommandLineRun.OfAsync("verify", "raft", "--seeds", "1", "--start", "7", "--only", "0", "--json")).Json();
         Assert.NotEqual(whole.GetProperty("trace_hash").GetString(), none.GetProperty("trace_hash").GetString());
-        Assert.True(whole.GetProperty("faults_injected").GetInt32() > 0);
-        Assert.Empty(none.GetProperty("fault_kinds").EnumerateObject());
+        Assert.True(whole.GetProperty("fault_kinds").EnumerateObject().Count() > 5);
+        Assert.Equal(["overtaken"], none.GetProperty("fault_kinds").EnumerateObject().Select(k => k.Name)); // messages overtake each other without any fault
     }
 
     private static async Task<JsonElement> OfAsync(string start)
