@@ -29,6 +29,7 @@ public sealed partial class RaftHost
     private Instant _sweptAt;
     private Instant _tickAgainAt;
     private bool _snapshotAsked;
+    private bool _isAmidRound;
 
     /// <summary>When there is something to do although nothing has come.</summary>
     private Instant Due()
@@ -44,6 +45,7 @@ public sealed partial class RaftHost
     /// <summary>All that has come, in the order in which it lets most go on.</summary>
     private void Round()
     {
+        _isAmidRound = true;
         if (_persistedNow > _durable)
         {
             _durable = _persistedNow;
@@ -63,6 +65,7 @@ public sealed partial class RaftHost
         _transport.Flush();
         foreach (ILedgerCaller caller in _touched) caller.Flush();
         _touched.Clear();
+        _isAmidRound = false;
     }
 
     private void TakeRequests()
@@ -275,9 +278,12 @@ public sealed partial class RaftHost
     {
         string told = why is null ? "the coordinator is stopping" : $"the coordinator has stopped: {why.Message}";
         LedgerRefusal notTaken = new(LedgerCertainty.NotTaken, told, Retry: true);
+        LedgerRefusal unknown = notTaken with { Certainty = LedgerCertainty.Unknown };
         lock (_gate) _stopping = true;
-        foreach (HostRequest request in _requestsNow.Concat(_requests)) Refuse(request, notTaken);
-        foreach ((_, HostRequest request) in _pending.Values) Refuse(request, new LedgerRefusal(LedgerCertainty.Unknown, told, Retry: true));
+        // A round that broke off may have proposed some of its requests, and others may have them already.
+        foreach (HostRequest request in _requestsNow) Refuse(request, _isAmidRound && request is not HostRequest.Read ? unknown : notTaken);
+        foreach (HostRequest request in _requests) Refuse(request, notTaken);
+        foreach ((_, HostRequest request) in _pending.Values) Refuse(request, unknown);
         foreach (HostRequest.Read read in _reads.Values.SelectMany(r => r)) Refuse(read, notTaken);
         foreach (ILedgerCaller caller in _touched) caller.Flush();
     }
