@@ -72,7 +72,7 @@ public sealed class VerifyPowerTests
     /// <summary>A disk's calls without its syncs.</summary>
     private sealed class UnsyncedFiles : JournalFiles
     {
-        internal override void Sync(SafeFileHandle file)
+        public override void Sync(SafeFileHandle file)
         {
             // The planted bug: what was written is said to be durable.
         }

@@ -193,7 +193,7 @@ internal sealed class TestDisk : JournalFiles
 
     internal void Unblock() => _open.Set();
 
-    internal override void Sync(SafeFileHandle file)
+    public override void Sync(SafeFileHandle file)
     {
         Interlocked.Increment(ref _waiting);
         _open.Wait();
