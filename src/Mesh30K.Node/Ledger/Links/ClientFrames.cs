@@ -1,8 +1,8 @@
+using System.Text.Json;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger.Group;
 using Mesh30K.Protocol.Identity;
-using System.Text.Json;
 
 namespace Mesh30K.Node.Ledger.Links;
 
