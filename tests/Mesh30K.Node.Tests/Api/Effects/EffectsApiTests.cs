@@ -38,7 +38,14 @@ public sealed class EffectsApiTests
         string resolve = $$"""{"principal":"ana","key":"k/1","epoch":{{epoch}},"verdict":"not_done","by":"zoe"}""";
         Assert.Equal("wrong_state", await CodeAsync(node, "resolve", resolve, HttpStatusCode.Conflict));
         await OkAsync(node, "renew", $$"""{"principal":"ana","key":"k/1","epoch":{{epoch}},"lease_s":0.001}""");
-        Assert.Equal("intended", StatusOf(await OkAsync(node, "resolve", resolve)));
+        DateTime until = DateTime.UtcNow.AddSeconds(30);
+        HttpResponseMessage decided = await PostAsync(node, "resolve", resolve);
+        while (decided.StatusCode == HttpStatusCode.Conflict && DateTime.UtcNow < until)
+        {
+            decided.Dispose(); // the millisecond is not over
+            decided = await PostAsync(node, "resolve", resolve);
+        }
+        using (decided) Assert.Equal("intended", StatusOf(await decided.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken)));
         Assert.Equal("ok", (await OkAsync(node, "start", Start("e2"))).GetProperty("outcome").GetString());
     }
 
