@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using Mesh30K.Cli.Client;
 using Mesh30K.Consistency.Strong.Raft;
@@ -137,6 +138,9 @@ internal sealed class LedgerStatusCommand() : GroupVerb("status", "Show each ser
 /// <summary>Hands the lead over.</summary>
 internal sealed class LedgerTransferCommand : GroupVerb
 {
+    private static readonly TimeSpan PauseMin = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan PauseMax = TimeSpan.FromMilliseconds(500);
+
     private readonly Argument<int> _to = new("to") { Description = "The voter that is to lead" };
 
     public LedgerTransferCommand()
@@ -148,19 +152,21 @@ internal sealed class LedgerTransferCommand : GroupVerb
     {
         int to = run.Parse.GetValue(_to);
         if (to < 1) throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"a server's number is at least 1, was {to}"));
-        DateTime until = DateTime.UtcNow + atMost;
+        long from = Stopwatch.GetTimestamp();
         string? why = null;
-        for (bool asked = false; DateTime.UtcNow < until; await Task.Delay(50, run.Stop).ConfigureAwait(false))
+        TimeSpan pause = PauseMin;
+        bool asked = false;
+        while (atMost - Stopwatch.GetElapsedTime(from) is var left && left > TimeSpan.Zero)
         {
             if (BestOf(await AskAllAsync(client, TimeSpan.FromSeconds(1), run.Stop).ConfigureAwait(false)) is { Role: RaftRole.Leader } leader && leader.Server == to)
             {
                 run.Output.Result(new { Leader = to, leader.Term }, console => Views.Line(console, $"Server {to} leads in term {leader.Term}."));
                 return ExitCode.Ok;
             }
-            if (asked) continue;
-            why = await client.TransferAsync(to, until - DateTime.UtcNow, run.Stop).ConfigureAwait(false);
-            if (why is not null) break;
+            if (!asked && (why = await client.TransferAsync(to, left, run.Stop).ConfigureAwait(false)) is not null) break;
             asked = true;
+            await Task.Delay(pause * (0.5 + (0.5 * Random.Shared.NextDouble())), run.Stop).ConfigureAwait(false);
+            pause = pause * 2 < PauseMax ? pause * 2 : PauseMax;
         }
         return run.Output.Fail(new CliError(ExitCode.NotAchieved, "not_transferred", $"server {to} does not lead: {why ?? "the leader tried, and nothing came of it"}", "Is it a voter, reachable, and caught up? `mesh ledger status` shows it."));
     }

@@ -7,14 +7,6 @@ internal sealed class Wire
     private int _cuts;
     private TaskCompletionSource? _open;
 
-    public bool IsCut
-    {
-        get
-        {
-            lock (_gate) return _cuts > 0;
-        }
-    }
-
     /// <summary>Completes when bytes may pass.</summary>
     public Task WhenOpenAsync(CancellationToken stop)
     {

@@ -84,12 +84,6 @@ public sealed class LedgerMachine
 
     public LedgerEffect? FindEffect(string principal, string key) => _state.Effects.Find(new LedgerKey(principal, key));
 
-    public LedgerLease? FindLease(string name) => _state.Leases.Find(new LedgerKey("", name));
-
-    public LedgerMember? FindMember(string member) => _state.Members.Find(new LedgerKey("", member));
-
-    public LedgerSeenKey? FindSeen(string scope, string key) => _state.Seen.Find(new LedgerKey(scope, key));
-
     public LedgerValue? FindValue(string key) => _state.Values.Find(new LedgerKey("", key));
 
     /// <summary>Effects after <paramref name="after"/>, those in <paramref name="status"/> or all. A part has at most <see cref="LedgerLimits.PageMax"/>.</summary>

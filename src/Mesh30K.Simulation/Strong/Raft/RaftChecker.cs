@@ -31,9 +31,6 @@ internal sealed class RaftChecker
     /// <summary>When the last read was answered, in ticks; −1 for none yet.</summary>
     public long ReadAt { get; private set; } = -1;
 
-    /// <summary>The state machine's digest after that entry.</summary>
-    public ulong ChainAt(long index) => _committed[(int)index].Chain;
-
     /// <summary>The term of the committed entry there.</summary>
     public long TermAt(long index) => _committed[(int)index].Term;
 
