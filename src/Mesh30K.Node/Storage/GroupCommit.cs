@@ -9,7 +9,8 @@ namespace Mesh30K.Node.Storage;
 /// Owns a journal that is locked and caught up, until it is disposed. Thread-safe.
 /// </summary>
 /// <remarks>
-/// While one batch is written and synced the next one fills. Once the journal has failed, every waiter and every later caller gets its
+/// While one batch is written and synced the next one fills. A caller that would only wait for the thread may commit a small batch itself (<see cref="TryCommitHere"/>): that saves the way to
+/// another thread and back, about as long as a sync of a fast disk. Once the journal has failed, every waiter and every later caller gets its
 /// <see cref="JournalException"/>; the lock between processes is given back.
 /// </remarks>
 public sealed class GroupCommit : IAsyncDisposable
@@ -21,15 +22,22 @@ public sealed class GroupCommit : IAsyncDisposable
     private readonly IGroupCommitWatcher? _watcher;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The thread waits here. Set outside the gate: a thread that is woken into a lock that its waker holds costs both several switches.</summary>
+    private readonly AutoResetEvent _wake = new(false);
+
     /// <summary>Guards all below. Held for a copy of a payload at most, never while the disk works.</summary>
     private readonly object _gate = new();
     private Batch _filling = new([]);
     private Batch? _committing;
     private long _committingLast;
+    private bool _isAtDisk;
     private bool _idle;
+    private int _waitForRoom;
     private long _last;
     private long _durable;
     private long _batches;
+    private long _tookTicks;
+    private byte[] _spare = [];
     private bool _closing;
     private JournalException? _failed;
 
@@ -56,22 +64,78 @@ public sealed class GroupCommit : IAsyncDisposable
     /// <summary>Batches written and synced so far.</summary>
     public long Batches => Volatile.Read(ref _batches);
 
+    /// <summary>How long the last batch took to be written and synced; zero before any.</summary>
+    public TimeSpan LastTook => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _tookTicks));
+
+    /// <summary>Whether records wait for the batch that is being committed, or for <see cref="Begin"/>.</summary>
+    public bool HasInLine
+    {
+        get
+        {
+            lock (_gate) return !_filling.IsEmpty;
+        }
+    }
+
     /// <summary>
     /// Puts a record in line; returns its sequence. The order of calls is the order in the journal. Waits for room when too many bytes are in line
     /// (backpressure), at most <see cref="GroupCommitOptions.WaitAtMost"/>, then <c>busy</c>. <c>too_large</c> for a payload over the journal's bound,
     /// <c>closed</c> after <see cref="DisposeAsync"/>, else the <see cref="JournalException"/> that ended the journal.
     /// </summary>
-    public long Enqueue(byte kind, ReadOnlySpan<byte> payload)
+    /// <param name="begin">Whether the thread is to begin with it at once if it is idle; otherwise whoever enqueued says so: <see cref="Begin"/> or <see cref="TryCommitHere"/>.</param>
+    public long Enqueue(byte kind, ReadOnlySpan<byte> payload, bool begin = true)
     {
         if (payload.Length > _journal.Options.PayloadBytesMax)
             throw new JournalException("too_large", $"a payload of {payload.Length} bytes; at most {_journal.Options.PayloadBytesMax} are allowed");
+        long sequence;
         lock (_gate)
         {
             WaitForRoom_NeedsLock(RecordFrame.OverheadBytes + payload.Length);
             _filling.Add(kind, payload);
-            if (_idle) Monitor.PulseAll(_gate);
-            return ++_last;
+            sequence = ++_last;
+            if (!begin || !MustWake_NeedsLock()) return sequence;
         }
+        _wake.Set();
+        return sequence;
+    }
+
+    /// <summary>The thread commits what is in line.</summary>
+    public void Begin()
+    {
+        lock (_gate)
+        {
+            if (_filling.IsEmpty || !MustWake_NeedsLock()) return;
+        }
+        _wake.Set();
+    }
+
+    /// <summary>
+    /// Commits what is in line on the calling thread, if nothing is being committed and it is at most so many bytes, framing included; false when it did nothing. A failure ends the journal as
+    /// one on its own thread does, and is not thrown here.
+    /// </summary>
+    public bool TryCommitHere(long bytesMax)
+    {
+        Batch batch;
+        lock (_gate)
+        {
+            bool may = !_isAtDisk && !_closing && _failed is null && !_filling.IsEmpty && _filling.Actions.Count == 0 && _filling.FramedBytes <= bytesMax;
+            if (!may) return false;
+            batch = TakeFilling_NeedsLock();
+        }
+        try
+        {
+            Commit(batch);
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+        }
+        lock (_gate)
+        {
+            // What came meanwhile is the thread's.
+            if ((_filling.IsEmpty && !_closing && _failed is null) || !MustWake_NeedsLock()) return true;
+        }
+        _wake.Set();
+        return true;
     }
 
     /// <summary>Completes when that record, and so every record before it, is durable; fails when the journal failed. Never on the committing thread.</summary>
@@ -99,8 +163,9 @@ public sealed class GroupCommit : IAsyncDisposable
         {
             ThrowIfOver_NeedsLock();
             _filling.Actions.Add((_filling.Records.Count, action, done));
-            if (_idle) Monitor.PulseAll(_gate);
+            if (!MustWake_NeedsLock()) return done.Task;
         }
+        _wake.Set();
         return done.Task;
     }
 
@@ -110,11 +175,14 @@ public sealed class GroupCommit : IAsyncDisposable
     /// </summary>
     public async ValueTask DisposeAsync()
     {
+        bool wake;
         lock (_gate)
         {
             _closing = true;
             Monitor.PulseAll(_gate);
+            wake = MustWake_NeedsLock();
         }
+        if (wake) _wake.Set();
         try
         {
             await _ended.Task.WaitAsync(_options.WaitAtMost).ConfigureAwait(false);
@@ -129,43 +197,62 @@ public sealed class GroupCommit : IAsyncDisposable
     {
         try
         {
-            byte[] spare = [];
-            while (Take(spare) is { } batch)
-            {
-                Commit(batch);
-                spare = batch.Bytes.Length <= SpareBytesMax ? batch.Bytes : [];
-            }
+            while (Take() is { } batch) Commit(batch);
             FailAll(Closed());
         }
         catch (Exception error)
         {
-            // All of them, bugs too: whoever waits must hear of it, and nothing may be committed after it.
-            FailAll(error as JournalException ?? new JournalException("io_failed", $"the journal stopped: {error.Message}", error));
+            Fail(error);
         }
         _journal.Dispose();
+        _wake.Dispose();
         _ended.SetResult();
     }
 
-    /// <summary>What has gathered, with another batch put in its place; null when there is nothing and no more will come.</summary>
-    private Batch? Take(byte[] spare)
+    /// <summary>A commit went wrong; all errors, bugs too: whoever waits must hear of it, and nothing may be committed after it.</summary>
+    private void Fail(Exception error)
     {
-        lock (_gate)
+        lock (_gate) _isAtDisk = false;
+        FailAll(error as JournalException ?? new JournalException("io_failed", $"the journal stopped: {error.Message}", error));
+    }
+
+    /// <summary>What has gathered, when nobody else commits; null when there is nothing and no more will come.</summary>
+    private Batch? Take()
+    {
+        while (true)
         {
-            while (_filling.IsEmpty && !_closing)
+            lock (_gate)
             {
-                _idle = true;
-                Monitor.Wait(_gate);
+                _idle = false;
+                if (!_isAtDisk && _failed is not null) return null;
+                if (!_isAtDisk && !_filling.IsEmpty) return TakeFilling_NeedsLock();
+                if (!_isAtDisk && _closing) return null;
+                _idle = true; // who commits elsewhere wakes this thread when there is more
             }
-            _idle = false;
-            if (_filling.IsEmpty || _failed is not null) return null;
-            (_committing, _committingLast, _filling) = (_filling, _last, new Batch(spare));
-            Monitor.PulseAll(_gate); // room
-            return _committing;
+            _ = _wake.WaitOne();
         }
+    }
+
+    /// <summary>Whether the thread waits and there is something for it; whoever asks then wakes it. While a caller commits it has to wait on.</summary>
+    private bool MustWake_NeedsLock()
+    {
+        if (!_idle || _isAtDisk) return false;
+        _idle = false;
+        return true;
+    }
+
+    private Batch TakeFilling_NeedsLock()
+    {
+        Batch taken = _filling;
+        _isAtDisk = true;
+        (_committing, _committingLast, _filling, _spare) = (taken, _last, new Batch(_spare), []);
+        if (_waitForRoom > 0) Monitor.PulseAll(_gate);
+        return taken;
     }
 
     private void Commit(Batch batch)
     {
+        long from = Stopwatch.GetTimestamp();
         int next = 0, at = 0;
         foreach ((int before, Action<JournalFolder> action, TaskCompletionSource done) in batch.Actions)
         {
@@ -177,8 +264,11 @@ public sealed class GroupCommit : IAsyncDisposable
         {
             Invariant.Check(_journal.LastSequence == _committingLast);
             Volatile.Write(ref _durable, _committingLast);
+            Volatile.Write(ref _tookTicks, Stopwatch.GetTimestamp() - from);
             _batches++;
             _committing = null;
+            _isAtDisk = false;
+            if (batch.Bytes.Length <= SpareBytesMax) _spare = batch.Bytes;
         }
         batch.Done.TrySetResult();
         _watcher?.IsDurable(_durable);
@@ -218,7 +308,9 @@ public sealed class GroupCommit : IAsyncDisposable
         {
             TimeSpan left = _options.WaitAtMost - Stopwatch.GetElapsedTime(from);
             if (left <= TimeSpan.Zero) throw new JournalException("busy", $"{_filling.FramedBytes} bytes are in line for the disk, and none was taken within {_options.WaitAtMost.TotalSeconds} s");
+            _waitForRoom++;
             Monitor.Wait(_gate, left);
+            _waitForRoom--;
         }
     }
 

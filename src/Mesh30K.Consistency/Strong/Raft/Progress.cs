@@ -28,9 +28,6 @@ internal sealed class Progress(ServerId server, long next, Instant now)
     /// <summary>The next entry to send.</summary>
     public long Next { get; set; } = next;
 
-    /// <summary>The highest commit index that was sent.</summary>
-    public long CommitSent { get; set; }
-
     /// <summary>The latest round of read confirmations that it answered.</summary>
     public long Round { get; set; }
 

@@ -93,7 +93,6 @@ public sealed partial class RaftMachine
             p.Inflight.Enqueue(entries[^1].Index);
             if (p.State == ProgressState.Replicate) p.Next = entries[^1].Index + 1;
         }
-        if (p.State == ProgressState.Replicate && p.CommitSent < CommitIndex && p.Inflight.Count == 0) SendEmpty(p);
     }
 
     /// <summary>A heartbeat. It stands after what was sent last, so a follower that did not get that says so.</summary>
@@ -105,7 +104,6 @@ public sealed partial class RaftMachine
 
     private void SendAppend(Progress p, LogPlace previous, RaftEntry[] entries)
     {
-        p.CommitSent = CommitIndex;
         Reply(new AppendRequest(Self, p.Server, _term, previous, entries, CommitIndex, _round));
     }
 

@@ -5,7 +5,7 @@ namespace Mesh30K.Node.Ledger.Group;
 
 /// <summary>
 /// What a server knows of its peers' wall clocks, from the moments that they put on what they send. A moment on its way grows old and never young, so the largest difference of a while is the
-/// nearest to the truth. They are held against the own monotonic clock, so that a jump of the own wall clock shows at once. Pure; the host's loop owns it.
+/// nearest to the truth. They are held against the own monotonic clock, so that a jump of the own wall clock shows at once. Pure; used in the host's rounds.
 /// </summary>
 internal sealed class ClockWatch(TimeSpan offMax)
 {

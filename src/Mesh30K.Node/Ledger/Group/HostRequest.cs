@@ -42,7 +42,7 @@ internal sealed record ServerAddress(string Host, int Port)
 /// <param name="Retry">Whether it is of use to ask again later.</param>
 internal sealed record LedgerRefusal(LedgerCertainty Certainty, string Why, bool Retry, ServerId Leader = default, ServerAddress? Address = null);
 
-/// <summary>Whoever asked. Called on the host's loop, so it returns at once; an answer to a caller that is gone is dropped.</summary>
+/// <summary>Whoever asked. Called in the host's rounds, so it returns at once; an answer to a caller that is gone is dropped.</summary>
 internal interface ILedgerCaller
 {
     void Answer(long id, LedgerReply reply);
@@ -60,7 +60,7 @@ internal interface ILedgerCaller
     void Flush();
 }
 
-/// <summary>Carries messages to other servers. Called on the host's loop; returns at once. May drop any message, and keeps none back for ever.</summary>
+/// <summary>Carries messages to other servers. Called in the host's rounds; returns at once. May drop any message, and keeps none back for ever.</summary>
 internal interface IRaftTransport
 {
     void Send(RaftMessage message);

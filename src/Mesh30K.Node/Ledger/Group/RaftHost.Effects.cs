@@ -135,7 +135,7 @@ public sealed partial class RaftHost
         FindAddresses();
     }
 
-    /// <summary>Copies what the ledger is; another thread makes bytes of it while the loop goes on.</summary>
+    /// <summary>Copies what the ledger is; another thread makes bytes of it while rounds go on.</summary>
     private void MakeSnapshot()
     {
         _snapshotAsked = true;
@@ -149,11 +149,7 @@ public sealed partial class RaftHost
                     ArrayBufferWriter<byte> bytes = new();
                     frozen.Write(bytes);
                     byte[] image = bytes.WrittenSpan.ToArray();
-                    lock (_gate)
-                    {
-                        _made = (index, image);
-                        Wake_NeedsLock();
-                    }
+                    WakeAfter(() => _made = (index, image));
                 }
                 catch (Exception error)
                 {

@@ -9,7 +9,7 @@ namespace Mesh30K.Node.Ledger.Group;
 
 public sealed partial class RaftHost
 {
-    /// <summary>How often the loop looks for requests whose time is over.</summary>
+    /// <summary>How often a round looks for requests whose time is over.</summary>
     private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<long, (long Term, HostRequest Request)> _pending = [];
@@ -59,11 +59,12 @@ public sealed partial class RaftHost
         if (Now >= _machine.NextDue) Step(RaftInput.Tick.Now);
         TickLedger();
         Sweep();
+        if (_requestsNow.Count > 0) _transport.Flush();
+        foreach (ILedgerCaller caller in _touched) caller.Flush();
+        _transport.Flush();
         _messagesNow.Clear();
         _requestsNow.Clear();
         _heardNow.Clear();
-        _transport.Flush();
-        foreach (ILedgerCaller caller in _touched) caller.Flush();
         _touched.Clear();
         _isAmidRound = false;
     }

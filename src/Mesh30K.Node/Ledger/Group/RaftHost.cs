@@ -7,17 +7,22 @@ using Mesh30K.Protocol.Identity;
 namespace Mesh30K.Node.Ledger.Group;
 
 /// <summary>
-/// One coordinator without its links: a thread that owns a Raft machine and the ledger that it replicates, a journal, and two bounded lines to that thread. Each round takes all that has come,
-/// proposes all commands of it as one, and carries effects out as <see cref="RaftEffect"/> demands. Thread-safe.
+/// One coordinator without its links: a Raft machine and the ledger that it replicates, a journal, and two bounded lines of what has come. Each round takes all that has come, proposes all
+/// commands of it as one, and carries effects out as <see cref="RaftEffect"/> demands. Thread-safe.
 /// </summary>
 /// <remarks>
-/// A failure of the journal, an entry that this version cannot read, or a bug ends it for good (<see cref="Stopped"/>): a server that may have lost what it promised says nothing more. Its
-/// process ends, and the next one starts from what the disk holds.
+/// <para>One thread at a time does rounds. Whoever brings something while nobody is at it does one round itself: a hop to another thread takes longer than a round with little to do. What has
+/// come meanwhile is done by the host's own thread, round after round: so nobody is kept for long, and the more comes the more one round does. The own thread also does what is due.</para>
+/// <para>A failure of the journal, an entry that this version cannot read, or a bug ends it for good (<see cref="Stopped"/>): a server that may have lost what it promised says nothing more. Its
+/// process ends, and the next one starts from what the disk holds.</para>
 /// </remarks>
 public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
 {
     /// <summary>Keys of the ledger's values that say where servers are that were added later. Clients read them and do not set them.</summary>
     internal const string AddressPrefix = "mesh.coordinator/";
+
+    /// <summary>Messages of more bytes, parts of a snapshot among them, are not for the thread that brought them: it has other connections to look after.</summary>
+    private const long HereBytesMax = 64 << 10;
 
     private readonly RaftHostOptions _options;
     private readonly IRaftTransport _transport;
@@ -28,8 +33,11 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     private readonly long _startedAt;
     private readonly TaskCompletionSource<Exception?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Guards what others put in line for the loop.</summary>
-    private readonly object _gate = new();
+    /// <summary>The host's own thread waits here. Set outside the gate: a thread that is woken into a lock that its waker holds costs both several switches.</summary>
+    private readonly AutoResetEvent _wake = new(false);
+
+    /// <summary>Guards what is put in line for a round, and who does rounds.</summary>
+    private readonly Lock _gate = new();
     private List<RaftMessage> _messages = [];
     private List<HostRequest> _requests = [];
     private List<(ServerId Peer, Instant Theirs, Instant At)> _heard = [];
@@ -37,7 +45,10 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     private long _persisted;
     private (long Index, byte[] Image)? _made;
     private Exception? _failure;
+    private bool _isInRound;
+    private bool _isAtDisk;
     private bool _waits;
+    private Instant _waitsUntil;
     private bool _stopping;
     private long _dropped;
 
@@ -92,7 +103,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         return host;
     }
 
-    /// <summary>A message of another server for this one. Dropped when the line is full.</summary>
+    /// <summary>A message of another server for this one. Dropped when the line is full. May do a round.</summary>
     /// <param name="bytes">About how many bytes it takes.</param>
     internal void Receive(RaftMessage message, int bytes)
     {
@@ -106,8 +117,8 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
             }
             _messages.Add(message);
             _messageBytes += bytes;
-            Wake_NeedsLock();
         }
+        RoundHere();
     }
 
     /// <summary>Another server's wall clock, as it was when it said so.</summary>
@@ -120,7 +131,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         }
     }
 
-    /// <summary>Requests of one caller, in their order. What finds no room is refused at once as not taken.</summary>
+    /// <summary>Requests of one caller, in their order. What finds no room is refused at once as not taken. May do a round.</summary>
     internal void Submit(IReadOnlyList<HostRequest> requests)
     {
         int taken = 0;
@@ -129,90 +140,155 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
             if (!_stopping && _failure is null)
             {
                 for (; taken < requests.Count && _requests.Count < _options.RequestsMax; taken++) _requests.Add(requests[taken]);
-                Wake_NeedsLock();
             }
         }
+        RoundHere();
         for (int i = taken; i < requests.Count; i++)
             requests[i].Caller.Refuse(requests[i].Id, new LedgerRefusal(LedgerCertainty.NotTaken, _stopping ? "the coordinator is stopping" : "too many requests are in line at the coordinator", Retry: true));
         if (taken < requests.Count) requests[taken].Caller.Flush();
     }
 
-    void IRaftJournalWatcher.Persisted(long sequence)
+    void IRaftJournalWatcher.Persisted(long sequence, bool isIdle)
     {
+        bool here;
         lock (_gate)
         {
             _persisted = Math.Max(_persisted, sequence);
-            Wake_NeedsLock();
+            if (_isInRound || IsOver_NeedsLock) return;
+            // The journal's thread may do a round in which nothing comes that it would have to wait for itself.
+            here = isIdle && _messages.Count + _requests.Count == 0;
+            if (here) BeginRound_NeedsLock();
+            else if (!MustWake_NeedsLock()) return;
         }
+        if (here) DoRounds();
+        else _wake.Set();
     }
 
     void IRaftJournalWatcher.Failed(Exception error) => Fail(error);
 
-    /// <summary>Stops the loop, then the journal. What is under way has no answer any more.</summary>
+    /// <summary>Stops the rounds, then the journal. What is under way has no answer any more.</summary>
     public async ValueTask DisposeAsync()
     {
-        lock (_gate)
-        {
-            _stopping = true;
-            Wake_NeedsLock();
-        }
+        WakeAfter(() => _stopping = true);
         await _ended.Task.ConfigureAwait(false);
     }
 
-    private void Fail(Exception error)
+    private void Fail(Exception error) => WakeAfter(() => _failure ??= error);
+
+    /// <summary>For what is rare: changes something under the lock, and lets the host's own thread look.</summary>
+    private void WakeAfter(Action change)
     {
         lock (_gate)
         {
-            _failure ??= error;
-            Wake_NeedsLock();
+            change();
+            if (!MustWake_NeedsLock()) return;
         }
+        _wake.Set();
     }
 
-    private void Wake_NeedsLock()
+    /// <summary>Whether the host's own thread waits; whoever asks then wakes it.</summary>
+    private bool MustWake_NeedsLock()
     {
-        if (!_waits) return;
+        bool must = _waits;
         _waits = false;
-        Monitor.Pulse(_gate);
+        return must;
     }
 
     private void Run()
     {
-        Exception? why = null;
-        try
+        while (true)
         {
-            while (Take()) Round();
-            lock (_gate) why = _failure;
+            bool wait;
+            lock (_gate)
+            {
+                if (IsOver_NeedsLock && (!_isInRound || _isAtDisk)) break;
+                _waits = wait = _isInRound || (!HasCome_NeedsLock && Now < Due());
+                if (wait) _waitsUntil = _isInRound ? Instant.MaxValue : Due(); // a round that ends wakes it
+                else BeginRound_NeedsLock();
+            }
+            if (wait) WaitForRound();
+            else DoRounds();
         }
-        catch (Exception error)
-        {
-            // All of them: a bug in here must not leave a server that goes on saying things.
-            lock (_gate) why = _failure ??= error;
-        }
+        Exception? why = _failure;
         RefuseAll(why);
         _ = _journal.DisposeAsync().AsTask().ContinueWith(_ => _ended.TrySetResult(why), TaskScheduler.Default);
     }
 
-    /// <summary>Waits until something has come or is due, and takes it; false when the server is to stop.</summary>
-    private bool Take()
+    private void WaitForRound()
     {
+        // A millisecond more than needed: the wait is in whole ones, and one that ends early would only be another round.
+        double ms = Math.Ceiling((_waitsUntil - Now).TotalMilliseconds);
+        _ = _wake.WaitOne((int)Math.Clamp(ms, 0, 60_000));
+    }
+
+    /// <summary>Does a round on this thread, unless another one is at it or there is much to do: then that one, or the host's own, does what has come.</summary>
+    private void RoundHere()
+    {
+        bool here;
         lock (_gate)
         {
-            while (!_stopping && _failure is null && _messages.Count == 0 && _requests.Count == 0 && _persisted == _durable && _made is null)
-            {
-                TimeSpan left = Due() - Now;
-                if (left <= TimeSpan.Zero) break;
-                _waits = true;
-                // A millisecond more than needed: the wait is in whole ones, and one that ends early would only be another round.
-                Monitor.Wait(_gate, (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), 60_000));
-                _waits = false;
-            }
-            (_messages, _messagesNow) = (_messagesNow, _messages);
-            (_requests, _requestsNow) = (_requestsNow, _requests);
-            (_heard, _heardNow) = (_heardNow, _heard);
-            (_persistedNow, _madeNow, _made) = (_persisted, _made, null);
-            _messageBytes = 0;
-            return !_stopping && _failure is null;
+            if (_isInRound || IsOver_NeedsLock || !HasCome_NeedsLock) return;
+            here = _messageBytes <= HereBytesMax;
+            if (here) BeginRound_NeedsLock();
+            else if (!MustWake_NeedsLock()) return;
         }
+        if (here) DoRounds();
+        else _wake.Set();
+    }
+
+    /// <summary>Goes to the disk between two rounds; true when there is to be another one. A disk that hangs keeps this thread, and does not keep the server from stopping.</summary>
+    private bool CommitHere()
+    {
+        lock (_gate) _isAtDisk = true;
+        bool did = _journal.TryCommitHere();
+        lock (_gate)
+        {
+            _isAtDisk = false;
+            if (!did || IsOver_NeedsLock) return false;
+            BeginRound_NeedsLock();
+            return true;
+        }
+    }
+
+    /// <summary>A leader's messages are on their way while its disk works, and it has to hear their answers; others have nothing to do before their disk is done.</summary>
+    private bool MayCommitHere => _machine.Role != RaftRole.Leader || _machine.Membership.Voters.Count == 1;
+
+    private bool IsOver_NeedsLock => _stopping || _failure is not null;
+
+    private bool HasCome_NeedsLock => _messages.Count > 0 || _requests.Count > 0 || _persisted > _durable || _made is not null;
+
+    private void BeginRound_NeedsLock()
+    {
+        _isInRound = true;
+        (_messages, _messagesNow) = (_messagesNow, _messages);
+        (_requests, _requestsNow) = (_requestsNow, _requests);
+        (_heard, _heardNow) = (_heardNow, _heard);
+        (_persistedNow, _madeNow, _made) = (_persisted, _made, null);
+        _messageBytes = 0;
+    }
+
+    /// <summary>One round. When it has put little in line for the disk and this thread may wait for that: also that, and one more.</summary>
+    private void DoRounds()
+    {
+        Exception? wrong = null;
+        try
+        {
+            Round();
+            if (MayCommitHere && CommitHere()) Round();
+            _journal.Begin();
+        }
+        catch (Exception error)
+        {
+            wrong = error; // all of them: a bug in here must not leave a server that goes on saying things
+        }
+        lock (_gate)
+        {
+            _failure ??= wrong;
+            _isInRound = false;
+            bool more = IsOver_NeedsLock || HasCome_NeedsLock || Due() < _waitsUntil;
+            if (!more || !MustWake_NeedsLock()) return;
+        }
+        _wake.Set();
     }
 
     /// <summary>Before there are links there is a host that they belong to.</summary>

@@ -8,14 +8,14 @@ public sealed record RaftHostOptions
     public RaftOptions Raft { get; init; } = new();
 
     /// <summary>
-    /// Messages of other servers in line for the loop, and their bytes. Policy: <em>drop newest</em>, since any message may be lost. Default 4,096 and 64 MiB. More: more memory when the loop
+    /// Messages of other servers in line for a round, and their bytes. Policy: <em>drop newest</em>, since any message may be lost. Default 4,096 and 64 MiB. More: more memory when the host
     /// is behind, and older messages.
     /// </summary>
     public int MessagesMax { get; init; } = 4_096;
 
     public long MessageBytesMax { get; init; } = 64L << 20;
 
-    /// <summary>Requests of clients in line for the loop. Policy: <em>refuse newest</em>, as not taken. Default 16,384. More: longer waits before a client hears that there are too many.</summary>
+    /// <summary>Requests of clients in line for a round. Policy: <em>refuse newest</em>, as not taken. Default 16,384. More: longer waits before a client hears that there are too many.</summary>
     public int RequestsMax { get; init; } = 16_384;
 
     /// <summary>Payload of commands that are proposed as one, in bytes, and their number. Default 1 MiB and 1,024. More: fewer rounds, longer ones.</summary>

@@ -5,18 +5,19 @@ using Mesh30K.Protocol;
 
 namespace Mesh30K.Node.Ledger.Group;
 
-/// <summary>What a journal tells its host; called on the journal's thread.</summary>
+/// <summary>What a journal tells its host; called on the journal's thread, or within <see cref="RaftJournal.TryCommitHere"/>.</summary>
 internal interface IRaftJournalWatcher
 {
     /// <summary>Everything up to that persist is durable.</summary>
-    void Persisted(long sequence);
+    /// <param name="isIdle">Whether the thread has nothing else to do now.</param>
+    void Persisted(long sequence, bool isIdle);
 
     /// <summary>The journal failed, for good.</summary>
     void Failed(Exception error);
 }
 
 /// <summary>
-/// A server's changes on their way to its journal: those that come while the disk works become durable together (<see cref="GroupCommit"/>). The host's loop persists, the journal's thread
+/// A server's changes on their way to its journal: those that come while the disk works become durable together (<see cref="GroupCommit"/>). The host's rounds persist, the journal's thread
 /// tells it what is durable. After the first failure nothing more becomes durable.
 /// </summary>
 internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
@@ -24,7 +25,11 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     private readonly GroupCommit _commit;
     private readonly IRaftJournalWatcher _watcher;
 
-    /// <summary>Guards the line between the loop and the journal's thread.</summary>
+    /// <summary>What the host's thread commits itself: about ten small writes, on a disk that has just been quick. More is worth another thread, while the host goes on.</summary>
+    private const long HereBytesMax = 4_096;
+    private static readonly TimeSpan HereWithin = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>Guards the line between the host and the journal's thread.</summary>
     private readonly Lock _gate = new();
     private readonly Queue<(long Persist, long Journal)> _line = new();
     private long _journal;
@@ -80,15 +85,21 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     /// <summary>Takes an open journal over.</summary>
     internal static RaftJournal Start(JournalFolder folder, IRaftJournalWatcher watcher) => new(folder, watcher);
 
-    /// <summary>Puts a change in line. Throws <see cref="JournalException"/> when the journal has failed.</summary>
+    /// <summary>Puts a change in line; <see cref="Begin"/> or <see cref="TryCommitHere"/> comes after. Throws <see cref="JournalException"/> when the journal has failed.</summary>
     internal void Persist(long sequence, RaftChange change)
     {
         (RaftRecordKind kind, byte[] payload) = RaftRecords.Of(change);
         lock (_gate) _line.Enqueue((sequence, ++_journal));
-        long given = _commit.Enqueue((byte)kind, payload);
+        long given = _commit.Enqueue((byte)kind, payload, begin: false);
         Invariant.Check(given == _journal);
         Volatile.Write(ref _bytes, _bytes + RecordFrame.OverheadBytes + payload.Length);
     }
+
+    /// <summary>What is in line goes to the disk, on the journal's thread.</summary>
+    internal void Begin() => _commit.Begin();
+
+    /// <summary>What is in line goes to the disk on this thread, if that is likely to be quick; false when nothing was done.</summary>
+    internal bool TryCommitHere() => _commit.LastTook <= HereWithin && _commit.TryCommitHere(HereBytesMax);
 
     /// <summary>Replaces the journal, in its place in the line.</summary>
     internal void Compact(long sequence, RaftChange.Compact change, ReadOnlyMemory<byte> image)
@@ -106,13 +117,13 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
                 _watcher.Failed(error);
                 throw;
             }
-            Tell(sequence, journal: 0);
+            Tell(sequence, journal: 0, isIdle: false);
         });
         // What went wrong was told; the journal's own end is told too.
         _ = done.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
     }
 
-    public void IsDurable(long sequence) => Tell(persist: 0, sequence);
+    public void IsDurable(long sequence) => Tell(persist: 0, sequence, isIdle: !_commit.HasInLine);
 
     public void HasEnded(JournalException error)
     {
@@ -126,7 +137,7 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     }
 
     /// <summary>Everything up to a compaction is durable, or everything up to a record of the journal.</summary>
-    private void Tell(long persist, long journal)
+    private void Tell(long persist, long journal, bool isIdle)
     {
         long last = 0;
         lock (_gate)
@@ -134,7 +145,7 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
             _compacting = Math.Max(_compacting, persist);
             while (_line.TryPeek(out (long Persist, long Journal) next) && (next.Persist <= _compacting || next.Journal <= journal)) last = _line.Dequeue().Persist;
         }
-        if (last > 0) _watcher.Persisted(last);
+        if (last > 0) _watcher.Persisted(last, isIdle);
     }
 
     private sealed class Reader : IJournalReader

@@ -70,7 +70,7 @@ public sealed class CoordinatorServer : IAsyncDisposable
     public Task<Exception?> Stopped => _host.Stopped;
 
     /// <summary>
-    /// Opens the journal, starts the loop and listens. Throws <see cref="GroupFolderException"/>, <see cref="JournalException"/>, <see cref="RaftRecordException"/>,
+    /// Opens the journal, starts the host and listens. Throws <see cref="GroupFolderException"/>, <see cref="JournalException"/>, <see cref="RaftRecordException"/>,
     /// <see cref="Mesh30K.Consistency.Strong.Ledger.LedgerFormatException"/> and <see cref="ListenFailed"/>; nothing is left running then.
     /// </summary>
     public static async Task<CoordinatorServer> StartAsync(int number, CoordinatorOptions options, CancellationToken cancel = default)
@@ -124,7 +124,7 @@ public sealed class CoordinatorServer : IAsyncDisposable
         return false;
     }
 
-    /// <summary>Stops listening and the loop; what is under way has no answer.</summary>
+    /// <summary>Stops listening and the host; what is under way has no answer.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);

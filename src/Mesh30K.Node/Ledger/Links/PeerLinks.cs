@@ -3,7 +3,7 @@ using Mesh30K.Node.Ledger.Group;
 
 namespace Mesh30K.Node.Ledger.Links;
 
-/// <summary>The ways to all other servers. One is made when the first message for a server comes. The host's loop sends; disposal is the owner's, when the loop has ended.</summary>
+/// <summary>The ways to all other servers. One is made when the first message for a server comes. The host's rounds send; disposal is the owner's, when there are no more.</summary>
 internal sealed class PeerLinks : IRaftTransport, IAsyncDisposable
 {
     private readonly RaftHost _host;

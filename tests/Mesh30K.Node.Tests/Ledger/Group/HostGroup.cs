@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Threading.Channels;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger.Group;
@@ -131,24 +132,41 @@ internal sealed class HostGroup : IAsyncDisposable
         _folder.Delete(recursive: true);
     }
 
+    /// <summary>Each way has a carrier of its own, since a host may do a round on the thread that brings it something: one server's disk must not keep another one.</summary>
     private sealed class Wires(HostGroup group, RaftHost host) : IRaftTransport
     {
         private readonly RaftMessageCodec _codec = new();
+        private readonly Dictionary<int, ChannelWriter<byte[]>> _ways = [];
 
         public void Send(RaftMessage message)
         {
             int from = message.From.Number, to = message.To.Number;
-            if (group._cut.ContainsKey((from, to)) || !group._hosts.TryGetValue(to, out RaftHost? other)) return;
+            if (group._cut.ContainsKey((from, to)) || !group._hosts.ContainsKey(to)) return;
             System.Buffers.ArrayBufferWriter<byte> bytes = new();
             _codec.Encode(message, bytes);
             group.Sent.AddOrUpdate((from, message.GetType().Name), 1, static (_, n) => n + 1);
-            other.HearClock(host.Self, host.WallNow);
-            other.Receive(RaftMessageCodec.Decode(bytes.WrittenSpan), bytes.WrittenCount);
+            if (!_ways.TryGetValue(to, out ChannelWriter<byte[]>? way))
+            {
+                Channel<byte[]> made = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(10_000) { FullMode = BoundedChannelFullMode.DropWrite });
+                _ways.Add(to, way = made.Writer);
+                _ = CarryAsync(to, made.Reader);
+            }
+            way.TryWrite(bytes.WrittenSpan.ToArray());
+        }
+
+        private async Task CarryAsync(int to, ChannelReader<byte[]> way)
+        {
+            await foreach (byte[] bytes in way.ReadAllAsync())
+            {
+                if (group._cut.ContainsKey((host.Self.Number, to)) || !group._hosts.TryGetValue(to, out RaftHost? other)) continue;
+                other.HearClock(host.Self, host.WallNow);
+                other.Receive(RaftMessageCodec.Decode(bytes), bytes.Length);
+            }
         }
 
         public void Flush()
         {
-            // each message arrives at once
+            // each message leaves at once
         }
 
         public bool IsLinked(ServerId server) => !group._cut.ContainsKey((host.Self.Number, server.Number)) && group._hosts.ContainsKey(server.Number);

@@ -235,4 +235,24 @@ public sealed class RaftHostTests
         group.Start(1);
         Assert.Equal("99", await group.GetAsync("a"));
     }
+
+    /// <summary>The thread that brought the request waits for the disk: neither the others nor the end of the server wait for that thread.</summary>
+    [Fact]
+    public async Task A_disk_that_hangs_keeps_a_group_of_one_neither_from_saying_so_nor_from_stopping()
+    {
+        await using HostGroup group = new(1);
+        await group.LeaderAsync();
+        _ = await group.PutAsync(1, "a", "0");
+        group.Disks[1].Block();
+        Task<object> first = Task.Run(() => group.PutAsync(1, "a", "1"), TestContext.Current.CancellationToken); // this thread must not be the one at the disk
+        await HostGroup.UntilAsync(() => Task.FromResult(group.Disks[1].Waiting > 0), "a sync");
+        Task<object> second = group.PutAsync(1, "a", "2");
+        Task stopped = group.StopAsync(1);
+        Assert.Equal(LedgerCertainty.NotTaken, Assert.IsType<LedgerRefusal>(await second).Certainty);
+        group.Disks[1].Unblock();
+        await stopped.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
+        Assert.Equal(LedgerCertainty.Unknown, Assert.IsType<LedgerRefusal>(await first).Certainty);
+        group.Start(1);
+        Assert.Contains(await group.GetAsync("a"), (string?[])["0", "1"]);
+    }
 }
