@@ -18,6 +18,7 @@ public sealed class RaftHostEndTests
         await using LoneLeader leader = await LoneLeader.StartAsync();
         Asked done = await leader.PutAsync("a");
         Assert.Equal("ok", await done.FirstAsync());
+        await leader.SettleAsync();
 
         leader.Acknowledges = false;
         Asked early = leader.Ask(leader.Put("early")), earlyRead = leader.Ask(leader.Read);
@@ -102,6 +103,7 @@ public sealed class RaftHostEndTests
         private readonly SemaphoreSlim _amid = new(0);
         private readonly Lock _gate = new();
         private readonly List<string> _handedOn = [];
+        private readonly Dictionary<int, long> _acknowledged = [];
 
         private LoneLeader()
         {
@@ -142,7 +144,22 @@ public sealed class RaftHostEndTests
             leader._clock.Move(TimeSpan.FromSeconds(10));
             // Its first command is also its proof that it leads and that its first entry is committed.
             await HostGroup.UntilAsync(async () => await (await leader.PutAsync("first")).FirstAsync() == "ok", "the server leads");
+            await leader.SettleAsync();
             return leader;
+        }
+
+        /// <summary>Both followers have acknowledged all that there is, and the leader has heard it: from now on it sends what is new to both at once.</summary>
+        internal async Task SettleAsync()
+        {
+            await HostGroup.UntilAsync(
+                async () =>
+                {
+                    Asked status = Ask(caller => new HostRequest.Status(caller, 1, Due));
+                    await status.FirstAsync();
+                    lock (_gate) return _acknowledged.Count == 2 && _acknowledged.Values.All(index => index == status.Status!.Last);
+                },
+                "both followers have all");
+            await RoundAsync();
         }
 
         internal void GoOn() => _goOn.Release();
@@ -177,9 +194,16 @@ public sealed class RaftHostEndTests
                     break;
                 case AppendRequest append:
                     if (append.Entries.Count > 0) Note(append);
-                    if (Acknowledges) Host.Receive(new AppendReply(append.To, append.From, append.Term, Success: true, append.Previous.Index + append.Entries.Count, default, append.Round), 1);
+                    if (Acknowledges) Acknowledge(append);
                     break;
             }
+        }
+
+        private void Acknowledge(AppendRequest append)
+        {
+            long match = append.Previous.Index + append.Entries.Count;
+            Host.Receive(new AppendReply(append.To, append.From, append.Term, Success: true, match, default, append.Round), 1);
+            lock (_gate) _acknowledged[append.To.Number] = match;
         }
 
         private void Note(AppendRequest append)
@@ -245,13 +269,20 @@ public sealed class RaftHostEndTests
             }
         }
 
+        /// <summary>How the host was, when that was asked.</summary>
+        internal CoordinatorStatus? Status { get; private set; }
+
         internal Task<string> FirstAsync() => _first.Task.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
 
         public void Answer(long id, LedgerReply reply) => Take(reply.Outcome == LedgerOutcome.Ok ? "ok" : $"{reply.Outcome}");
 
         public void Answer(long id, LedgerPage<LedgerEntry> page) => Take("page");
 
-        public void Answer(long id, CoordinatorStatus status) => Take("status");
+        public void Answer(long id, CoordinatorStatus status)
+        {
+            Status = status;
+            Take("status");
+        }
 
         public void Done(long id) => Take("done");
 
