@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Node.Ledger;
 
@@ -69,8 +70,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
                 await WhileRenewingAsync(run, executing, leaseLost).ConfigureAwait(false);
                 return run.Executed(await executing.ConfigureAwait(false), Now);
             default:
-                TimeSpan jittered = ((EffectStep.Pause)step).AtMost * (0.5 + (0.5 * Random.Shared.NextDouble()));
-                await WhileRenewingAsync(run, Task.Delay(jittered, until), leaseLost).ConfigureAwait(false);
+                await WhileRenewingAsync(run, Task.Delay(Backoff.PartOf(((EffectStep.Pause)step).AtMost, Random.Shared), until), leaseLost).ConfigureAwait(false);
                 return run.Resumed(Now);
         }
     }
@@ -127,7 +127,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             if (await AnswerAsync(asking).ConfigureAwait(false) is not { } answer) break;
             run.Renewed(answer, Now);
             if (run.IsLeaseLost) await leaseLost.CancelAsync().ConfigureAwait(false);
-            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(_options.PauseFirst * (1 + Random.Shared.NextDouble()), CancellationToken.None)).ConfigureAwait(false);
+            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(Backoff.PartOf(_options.PauseFirst * 2, Random.Shared), CancellationToken.None)).ConfigureAwait(false);
         }
         await work.ConfigureAwait(false);
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Consistency.Strong.Effects;
 
@@ -25,6 +26,7 @@ public sealed class EffectRun
     private readonly EffectRequest _request;
     private readonly EffectRunOptions _options;
     private readonly string _executor;
+    private readonly Backoff _pauses;
     private Phase _phase = Phase.Starting;
 
     /// <summary>When the ledger is given up, in this phase.</summary>
@@ -39,7 +41,7 @@ public sealed class EffectRun
     private bool _isLeaseLost;
     private bool _isCancelled;
     private bool _mayHaveTakenPlace;
-    private TimeSpan _pause;
+    private int _failures;
     private long _epoch;
     private int _executions;
     private LedgerEffect? _effect;
@@ -53,6 +55,7 @@ public sealed class EffectRun
         ArgumentException.ThrowIfNullOrWhiteSpace(executor);
         (_request, _executor, _options) = (request, executor, options ?? new EffectRunOptions());
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.ExecutionsMax, 1, nameof(options));
+        _pauses = new Backoff(_options.PauseFirst, _options.PauseMost);
     }
 
     private enum Phase
@@ -183,7 +186,7 @@ public sealed class EffectRun
     private EffectStep AskStart(Instant now)
     {
         if (_phase != Phase.Starting) _leaseFrom = now;
-        (_phase, _giveUpAt, _pause) = (Phase.Starting, now + _options.LedgerWithin, TimeSpan.Zero);
+        (_phase, _giveUpAt, _failures) = (Phase.Starting, now + _options.LedgerWithin, 0);
         return new EffectStep.Ask(Command(), Left(now));
     }
 
@@ -216,7 +219,7 @@ public sealed class EffectRun
                 return End(EffectEnding.Held, isReplay: false, default, reply.Message);
             case LedgerOutcome.Held:
                 _phase = Phase.Waiting;
-                _pause = TimeSpan.Zero;
+                _failures = 0;
                 return WaitOn("", now);
             default:
                 return End(EffectEnding.Refused, isReplay: false, default, reply.Message);
@@ -232,7 +235,7 @@ public sealed class EffectRun
 
     private EffectStep Take(Instant now)
     {
-        (_phase, _pause) = (Phase.Executing, TimeSpan.Zero);
+        (_phase, _failures) = (Phase.Executing, 0);
         return Execute(now);
     }
 
@@ -251,7 +254,7 @@ public sealed class EffectRun
 
     private EffectStep Tell(Phase phase, Instant now)
     {
-        (_phase, _giveUpAt, _pause) = (phase, now + _options.LedgerWithin, TimeSpan.Zero);
+        (_phase, _giveUpAt, _failures) = (phase, now + _options.LedgerWithin, 0);
         return new EffectStep.Ask(Command(), Left(now));
     }
 
@@ -300,9 +303,8 @@ public sealed class EffectRun
 
     private EffectStep.Pause Pause(TimeSpan? most = null)
     {
-        _pause = _pause == TimeSpan.Zero ? _options.PauseFirst : _pause + _pause;
-        if (_pause > _options.PauseMost) _pause = _options.PauseMost;
-        return new EffectStep.Pause(most < _pause ? most.Value : _pause);
+        TimeSpan ceiling = _pauses.Ceiling(_failures++);
+        return new EffectStep.Pause(most < ceiling ? most.Value : ceiling);
     }
 
     private EffectStep.End End(EffectEnding ending, bool isReplay, ReadOnlyMemory<byte> output, string message)
