@@ -82,11 +82,16 @@ public sealed class EffectRun
         Ended,
     }
 
-    /// <summary>When the lease is to be renewed; null while there is none, or it is lost.</summary>
-    public Instant? RenewAt => _phase == Phase.Executing && !_isLeaseLost ? _leaseFrom + (_request.Lease / 3) : null;
+    /// <summary>
+    /// When the lease is to be renewed, and once it is lost, when the ledger is to be asked again whether it is anybody else's matter by now, by the same command; null when there is nothing more to ask.
+    /// </summary>
+    public Instant? RenewAt => _phase == Phase.Executing && !IsTakenOver ? (_isLeaseLost ? _renewalFrom : _leaseFrom) + (_request.Lease / 3) : null;
 
-    /// <summary>Whether another one may be executing the effect by now. What is under way is reported all the same: the ledger decides whether it counts.</summary>
-    public bool IsLeaseLost => _isLeaseLost;
+    /// <summary>
+    /// Whether the ledger says that another executor was given the effect, or that a person decided on it. A lost lease alone is neither: the effect waits in doubt, and a late report takes the doubt away. What is under way
+    /// is reported in any case: the ledger decides whether it counts.
+    /// </summary>
+    public bool IsTakenOver { get; private set; }
 
     /// <summary>Whether there is anything left to cancel.</summary>
     public bool MayCancel => !_isCancelled && _phase <= Phase.Executing;
@@ -112,6 +117,7 @@ public sealed class EffectRun
             (Phase.Securing, null) => Withdraw("the ledger answered too late for the lease", now),
             (Phase.Reporting, null) => Unreached(answer, now),
             (Phase.Reporting, { } reply) => Reported(reply),
+            (Phase.Yielding, { Entry: LedgerEffect { IsOpen: false } }) => EndRecorded($"whether this run's own execution took place is not known: {_outcome?.Why}"),
             (Phase.Yielding, _) => Unknown(),
             _ => throw new InvalidOperationException($"nothing was asked ({_phase})"),
         };
@@ -171,7 +177,7 @@ public sealed class EffectRun
         Invariant.Check(RenewAt is not null);
         _renewalFrom = now;
         TimeSpan left = _leaseFrom + _request.Lease - now;
-        return new EffectStep.Ask(new LedgerCommand.Renew(_request.Principal, _request.Key, _epoch, _request.Lease), left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        return new EffectStep.Ask(new LedgerCommand.Renew(_request.Principal, _request.Key, _epoch, _request.Lease), left > TimeSpan.Zero ? left : _request.Lease / 3);
     }
 
     /// <summary>The ledger's answer to a renewal. Without one the lease is as long as it was; when that is over, it is lost.</summary>
@@ -179,9 +185,13 @@ public sealed class EffectRun
     {
         ArgumentNullException.ThrowIfNull(answer);
         if (answer.Reply is { Outcome: LedgerOutcome.Ok }) _leaseFrom = _renewalFrom;
-        else if (answer.Reply is not null) _isLeaseLost = true;
+        else if (answer.Reply is { } refused) (_isLeaseLost, IsTakenOver) = (true, IsOfOthers(refused));
         _ = IsOverdue(now);
     }
+
+    /// <summary>What a renewal that was refused says. Open and of this run's epoch, nobody has touched it, unless a person said that it did not take place.</summary>
+    private static bool IsOfOthers(LedgerReply refused) =>
+        refused.Outcome == LedgerOutcome.Fenced || refused is { Outcome: LedgerOutcome.WrongState, Entry: LedgerEffect { IsOpen: false } or LedgerEffect { Status: EffectStatus.Intended, ResolvedBy: not null } };
 
     private EffectStep AskStart(Instant now)
     {
