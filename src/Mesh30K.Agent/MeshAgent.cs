@@ -31,7 +31,7 @@ public sealed class MeshAgent : IAsyncDisposable
 
     private readonly MeshAgentOptions _options;
     private readonly MeshClock _clock = new();
-    private readonly Backoff _backoff = new(Random.Shared);
+    private readonly SessionPauses _pauses = new(Random.Shared);
     private readonly CancellationTokenSource _disposed = new();
     private IdentityFolder? _folder;
     private DeliveryDesk _desk = null!;
@@ -142,7 +142,7 @@ public sealed class MeshAgent : IAsyncDisposable
         {
             ended = Words.Short(broken.Message);
         }
-        if (MeshClock.LocalTicks - opened > GoodSession.Ticks) _backoff.Reset();
+        if (MeshClock.LocalTicks - opened > GoodSession.Ticks) _pauses.Reset();
         await PauseAsync(ended, asked, stop).ConfigureAwait(false);
     }
 
@@ -236,7 +236,7 @@ public sealed class MeshAgent : IAsyncDisposable
 
     private async Task PauseAsync(string why, TimeSpan? asked, CancellationToken stop)
     {
-        TimeSpan pause = _backoff.Next(asked);
+        TimeSpan pause = _pauses.Next(asked);
         _options.Log?.Invoke($"{why}; trying again in {pause.TotalSeconds:0.0} s");
         await Task.Delay(pause, stop).ConfigureAwait(false);
     }

@@ -56,16 +56,15 @@ public sealed class MeshEffects : IDisposable
         ArgumentNullException.ThrowIfNull(effect);
         string executor = FormattableString.Invariant($"{Environment.ProcessId}/{Guid.NewGuid():N}"); // of its own: the same one would be given the same epoch
         StartBody start = new(_options.Principal, key, PayloadHash.Of(request.Span).ToString(), executor, honoursKey, _options.Retention.TotalSeconds, _options.Lease.TotalSeconds);
-        Backoff backoff = new(Random.Shared);
         long from = Stopwatch.GetTimestamp();
-        while (true)
+        for (int failures = 0; ; failures++)
         {
             long asked = Stopwatch.GetTimestamp();
             ReplyBody reply = await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, cancel).ConfigureAwait(false);
             if (reply.Outcome == "recorded") return Recorded(reply.Effect!);
             if (reply.Outcome == "ok") return await ExecuteAsync(reply.Effect!, effect, honoursKey, asked, cancel).ConfigureAwait(false);
             if (Stopwatch.GetElapsedTime(from) > _options.WaitForOther) throw new MeshEffectException(EffectProblem.Held, $"{reply.Effect?.Executor} executes {key}");
-            await Task.Delay(backoff.Next(), cancel).ConfigureAwait(false);
+            await Task.Delay(SessionPauses.Backoff.Pause(failures, Random.Shared), cancel).ConfigureAwait(false);
         }
     }
 
@@ -158,14 +157,13 @@ public sealed class MeshEffects : IDisposable
     private async Task<ReplyBody> AskAsync<T>(string verb, T body, JsonTypeInfo<T> type, EffectProblem whenUnreached, CancellationToken cancel)
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(body, type);
-        Backoff backoff = new(Random.Shared);
         long from = Stopwatch.GetTimestamp();
-        while (true)
+        for (int failures = 0; ; failures++)
         {
             (ReplyBody? reply, string why) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
             if (reply is not null) return reply;
             if (Stopwatch.GetElapsedTime(from) > _options.NodeWithin) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
-            await Task.Delay(backoff.Next(), cancel).ConfigureAwait(false);
+            await Task.Delay(SessionPauses.Backoff.Pause(failures, Random.Shared), cancel).ConfigureAwait(false);
         }
     }
 

@@ -14,6 +14,7 @@ namespace Mesh30K.Cli.Commands;
 public sealed class EffectRunCommand : EffectExecuteVerb
 {
     private readonly Option<string?> _timeout = new("--timeout") { Description = "Ask the command to end after this time, kill it 10 s later; unless it ends with 0 it is in doubt then", HelpName = "time" };
+    private readonly Option<bool> _keepRunning = new("--keep-running") { Description = "Let the command go on when its lease is lost and another run was given the effect, or a person decided on it; else it is ended as with --timeout" };
     private readonly Option<bool> _stdin = new("--stdin") { Description = "Give stdin to the command; it is read first, and is part of the request. Without this the command's stdin is empty" };
     private readonly Option<string[]> _retryOn = new("--retry-on")
     {
@@ -35,7 +36,7 @@ public sealed class EffectRunCommand : EffectExecuteVerb
     public EffectRunCommand()
         : base("run", "Run a command once per key")
     {
-        foreach (Option option in (Option[])[_timeout, _stdin, _retryOn]) Add(option);
+        foreach (Option option in (Option[])[_timeout, _keepRunning, _stdin, _retryOn]) Add(option);
         Add(_command);
     }
 
@@ -73,7 +74,7 @@ public sealed class EffectRunCommand : EffectExecuteVerb
     private protected override Task<EffectOutcome> ExecuteAsync(VerbRun run, EffectContext context, CancellationToken cancel)
     {
         Action<ReadOnlyMemory<byte>>? live = run.Output.Json ? null : new LiveOutput(run).Write;
-        return EffectChild.RunAsync(new EffectChildOptions(run.Parse.GetRequiredValue(_command), run.Context.WorkingDirectory, _input, _atMost, _notRunOn, live), context, cancel);
+        return EffectChild.RunAsync(new EffectChildOptions(run.Parse.GetRequiredValue(_command), run.Context.WorkingDirectory, _input, _atMost, run.Parse.GetValue(_keepRunning), _notRunOn, live), context, cancel);
     }
 
     private protected override void ShowOutput(VerbRun run, RecordedOutput output, bool isReplay)

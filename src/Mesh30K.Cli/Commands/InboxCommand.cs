@@ -2,6 +2,7 @@ using System.CommandLine;
 using Mesh30K.Cli.Client;
 using Mesh30K.Node.Api.People;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Commands;
@@ -9,8 +10,8 @@ namespace Mesh30K.Cli.Commands;
 /// <summary>What the mesh asks of people: shows it, and sub-verbs answer it or show one item whole.</summary>
 public sealed class InboxCommand : NodeVerb
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LookAtLeastEvery = TimeSpan.FromSeconds(30);
+    /// <summary>Between two looks: about a second, and more the longer the node is silent.</summary>
+    private static readonly Backoff Looks = new(TimeSpan.FromSeconds(1.2), TimeSpan.FromSeconds(30), steady: 2 / 3.0);
 
     private readonly Option<string?> _as = new("--as") { Description = "Only what is for this person", HelpName = "person" };
     private readonly Option<bool> _all = new("--all") { Description = "Also what is answered or over" };
@@ -53,14 +54,14 @@ public sealed class InboxCommand : NodeVerb
         string path = Query.Of("/v1/inbox", ("person", run.Parse.GetValue(_as)), ("all", "true"));
         Dictionary<string, (string State, int Reminders)> known = seen.Items.ToDictionary(i => i.Id, i => (i.State, i.Reminders), StringComparer.Ordinal);
         bool isFirst = true;
-        for (TimeSpan pause = LookEvery; !run.Stop.IsCancellationRequested;)
+        for (int silent = 0; !run.Stop.IsCancellationRequested;)
         {
             try
             {
-                await Task.Delay(pause * (0.8 + (0.4 * Random.Shared.NextDouble())), run.Stop).ConfigureAwait(false);
+                await Task.Delay(Looks.Pause(silent, Random.Shared), run.Stop).ConfigureAwait(false);
                 InboxView now = (await client.GetAsync(path, InboxViews.Default.InboxView, run.Stop).ConfigureAwait(false)).Value;
-                if (pause > LookEvery) run.Output.Note("mesh: the node answers again");
-                pause = LookEvery;
+                if (silent > 0) run.Output.Note("mesh: the node answers again");
+                silent = 0;
                 TellNews(run, now, known, isFirst);
                 isFirst = false;
             }
@@ -68,10 +69,9 @@ public sealed class InboxCommand : NodeVerb
             {
                 return ExitCode.Ok;
             }
-            catch (CliException silent) when (silent.Error.Exit == ExitCode.NodeUnreachable)
+            catch (CliException unreached) when (unreached.Error.Exit == ExitCode.NodeUnreachable)
             {
-                if (pause == LookEvery) run.Output.Note($"mesh: {silent.Error.Message}; looking again from time to time");
-                pause = pause * 2 < LookAtLeastEvery ? pause * 2 : LookAtLeastEvery;
+                if (silent++ == 0) run.Output.Note($"mesh: {unreached.Error.Message}; looking again from time to time");
             }
         }
         return ExitCode.Ok;

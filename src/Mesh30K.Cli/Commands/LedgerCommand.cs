@@ -5,6 +5,7 @@ using Mesh30K.Cli.Client;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Ledger.Group;
+using Mesh30K.Protocol.Timing;
 using Spectre.Console;
 
 namespace Mesh30K.Cli.Commands;
@@ -138,8 +139,7 @@ internal sealed class LedgerStatusCommand() : GroupVerb("status", "Show each ser
 /// <summary>Hands the lead over.</summary>
 internal sealed class LedgerTransferCommand : GroupVerb
 {
-    private static readonly TimeSpan PauseMin = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan PauseMax = TimeSpan.FromMilliseconds(500);
+    private static readonly Backoff Pauses = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(500));
 
     private readonly Argument<int> _to = new("to") { Description = "The voter that is to lead" };
 
@@ -154,9 +154,8 @@ internal sealed class LedgerTransferCommand : GroupVerb
         if (to < 1) throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"a server's number is at least 1, was {to}"));
         long from = Stopwatch.GetTimestamp();
         string? why = null;
-        TimeSpan pause = PauseMin;
         bool asked = false;
-        while (atMost - Stopwatch.GetElapsedTime(from) is var left && left > TimeSpan.Zero)
+        for (int failures = 0; atMost - Stopwatch.GetElapsedTime(from) is var left && left > TimeSpan.Zero; failures++)
         {
             if (BestOf(await AskAllAsync(client, TimeSpan.FromSeconds(1), run.Stop).ConfigureAwait(false)) is { Role: RaftRole.Leader } leader && leader.Server == to)
             {
@@ -165,8 +164,7 @@ internal sealed class LedgerTransferCommand : GroupVerb
             }
             if (!asked && (why = await client.TransferAsync(to, left, run.Stop).ConfigureAwait(false)) is not null) break;
             asked = true;
-            await Task.Delay(pause * (0.5 + (0.5 * Random.Shared.NextDouble())), run.Stop).ConfigureAwait(false);
-            pause = pause * 2 < PauseMax ? pause * 2 : PauseMax;
+            await Task.Delay(Pauses.Pause(failures, Random.Shared), run.Stop).ConfigureAwait(false);
         }
         return run.Output.Fail(new CliError(ExitCode.NotAchieved, "not_transferred", $"server {to} does not lead: {why ?? "the leader tried, and nothing came of it"}", "Is it a voter, reachable, and caught up? `mesh ledger status` shows it."));
     }

@@ -47,7 +47,11 @@ internal static class Views
         Line(console, $"{answers.Kept:N0} responses:");
         foreach (AnswerGroup group in answers.Groups) Line(console, $"  - {group.Agents:N0} {(group.Agents == 1 ? "agent" : "agents")}: {Plain.Line(group.Value, 200)}");
         if (answers.GroupsTotal > answers.Groups.Count) Line(console, $"  - {answers.GroupsTotal - answers.Groups.Count:N0} other values");
-        foreach (ConflictGroup conflict in answers.ConflictTypes) Line(console, $"  - {conflict.Agents:N0} {(conflict.Agents == 1 ? "agent" : "agents")}: CONFLICT ({conflict.Type})");
+        foreach (ConflictGroup conflict in answers.ConflictTypes)
+        {
+            Line(console, $"  - {conflict.Agents:N0} {(conflict.Agents == 1 ? "agent" : "agents")}: CONFLICT ({conflict.Type})");
+            foreach (ConflictWhy why in conflict.Whys) Line(console, $"      {why.Agents:N0}: {Plain.Line(why.Why, 200)}");
+        }
     }
 
     public static void DryRun(IAnsiConsole console, DryRunView d)
@@ -108,9 +112,12 @@ internal static class Views
 
     public static void Line(IAnsiConsole console, string text) => console.Write(new Text(Plain.Line(text) + "\n"));
 
-    /// <summary>The reason, and with a capability that is missing which one.</summary>
-    private static string WhyOf(RosterView r) =>
-        r.Reason == "capability_missing" && r.ExpectedValue is { } missing ? $"capability_missing: {missing}" : r.Reason ?? r.ConflictType ?? "";
+    /// <summary>The reason, with a capability that is missing which one, and with a conflict the agent's own words.</summary>
+    private static string WhyOf(RosterView r)
+    {
+        if (r.Reason == "capability_missing" && r.ExpectedValue is { } missing) return $"capability_missing: {missing}";
+        return (r.Reason ?? r.ConflictType ?? "") + (r.Why is null ? "" : $": {r.Why}");
+    }
 
     private static string ColourOf(OperationView o) => o.Decision?.Decision switch { "PROCEED" => "green", null => "yellow", _ => "red" };
 

@@ -14,10 +14,11 @@ namespace Mesh30K.Cli.Execution;
 /// <param name="WorkingDirectory">Where it runs.</param>
 /// <param name="Input">Its stdin.</param>
 /// <param name="Timeout">It is told to end after this time, and killed a little later; null: never.</param>
+/// <param name="KeepRunning">It is not told to end when another run was given the effect, or a person decided on it.</param>
 /// <param name="NotRunOn">Exit codes with which it says that it did nothing.</param>
 /// <param name="Live">Where its stdout goes while it runs; null: nowhere.</param>
 internal sealed record EffectChildOptions(
-    IReadOnlyList<string> Command, string WorkingDirectory, ReadOnlyMemory<byte> Input, TimeSpan? Timeout, Func<int, bool> NotRunOn, Action<ReadOnlyMemory<byte>>? Live);
+    IReadOnlyList<string> Command, string WorkingDirectory, ReadOnlyMemory<byte> Input, TimeSpan? Timeout, bool KeepRunning, Func<int, bool> NotRunOn, Action<ReadOnlyMemory<byte>>? Live);
 
 /// <summary>Runs a command once and says what is known of it afterwards.</summary>
 internal static class EffectChild
@@ -45,7 +46,7 @@ internal static class EffectChild
             OutputHead head = new();
             Task output = CopyAsync(process.StandardOutput.BaseStream, head, options.Live);
             _ = FeedAsync(process.StandardInput, options.Input);
-            string? stopped = await EndAsync(process, options.Timeout, cancel).ConfigureAwait(false);
+            string? stopped = await EndAsync(process, options.Timeout, options.KeepRunning ? CancellationToken.None : context.TakenOver, cancel).ConfigureAwait(false);
             await Task.WhenAny(output, Task.Delay(OutputWithin, CancellationToken.None)).ConfigureAwait(false);
             return OutcomeOf(process.ExitCode, stopped, options.NotRunOn, head);
         }
@@ -70,9 +71,9 @@ internal static class EffectChild
     }
 
     /// <summary>Waits for its end; the result says why it was told to end, null when it was not.</summary>
-    private static async Task<string?> EndAsync(Process process, TimeSpan? timeout, CancellationToken cancel)
+    private static async Task<string?> EndAsync(Process process, TimeSpan? timeout, CancellationToken takenOver, CancellationToken cancel)
     {
-        using CancellationTokenSource until = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using CancellationTokenSource until = CancellationTokenSource.CreateLinkedTokenSource(cancel, takenOver);
         if (timeout is { } atMost) until.CancelAfter(atMost);
         try
         {
@@ -92,7 +93,8 @@ internal static class EffectChild
             ChildProcess.End(process);
             await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        return cancel.IsCancellationRequested ? "it was interrupted" : $"it did not end within {timeout!.Value.TotalSeconds:0.###} s";
+        if (cancel.IsCancellationRequested) return "it was interrupted";
+        return takenOver.IsCancellationRequested ? "its lease was lost, and another run was given the effect or a person decided on it, so it was told to end" : $"it did not end within {timeout!.Value.TotalSeconds:0.###} s";
     }
 
     private static EffectOutcome OutcomeOf(int exitCode, string? stopped, Func<int, bool> notRunOn, OutputHead head)

@@ -178,7 +178,7 @@ internal sealed class DelegationJob
         }
         RosterEntry? entry = result.Report.Roster.Count > 0 ? result.Report.Roster[0] : null;
         if (counts.Conflict == 1)
-            Fail(candidate, refused: false, WireNames.ConflictTypes.NameOf(entry?.Conflict?.Type ?? ConflictType.Other));
+            Fail(candidate, refused: false, WireNames.ConflictTypes.NameOf(entry?.Conflict?.Type ?? ConflictType.Other) + (ConflictWords.Of(entry?.Conflict) is { } words ? ": " + words : ""));
         else
             Fail(candidate, refused: true, counts.Targets == 0 ? "it left" : counts.Skipped == 1 && entry is not null ? OperationViews.NameOf(entry.Reason) : "no answer");
     }

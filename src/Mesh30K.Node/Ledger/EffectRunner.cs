@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Node.Ledger;
 
@@ -9,8 +10,10 @@ namespace Mesh30K.Node.Ledger;
 /// <param name="Request">What is to run once.</param>
 /// <param name="Epoch">The fencing epoch of this start: grows with each one.</param>
 /// <param name="Execution">The how manieth time in this run, from 1; more than 1 only when the receiver honours the key.</param>
-/// <param name="LeaseLost">Cancelled when another executor may have been given the effect: the ledger was not to be reached for longer than the lease, or says so.</param>
-public sealed record EffectContext(EffectRequest Request, long Epoch, int Execution, CancellationToken LeaseLost);
+/// <param name="TakenOver">
+/// Cancelled when the ledger says that another executor was given the effect, or that a person decided on it, which takes a lease that was lost. Known a third of the lease later at most, while the ledger can be reached.
+/// </param>
+public sealed record EffectContext(EffectRequest Request, long Epoch, int Execution, CancellationToken TakenOver);
 
 /// <summary>
 /// Runs effects once over any ledger: carries out what <see cref="EffectRun"/> decides, and renews the lease meanwhile. Thread-safe.
@@ -33,7 +36,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
     public async Task<EffectResult> RunAsync(EffectRequest request, Func<EffectContext, CancellationToken, Task<EffectOutcome>> effect, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(effect);
-        using CancellationTokenSource leaseLost = new();
+        using CancellationTokenSource takenOver = new();
         EffectRun run = new(request, NewExecutor(), _options);
         bool hasBegun = false;
         cancel.ThrowIfCancellationRequested();
@@ -45,7 +48,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             {
                 if (step is EffectStep.Execute && !hasBegun) cancel.ThrowIfCancellationRequested();
                 hasBegun |= step is EffectStep.Execute;
-                step = await CarryOutAsync(run, step, effect, request, leaseLost, cancel).ConfigureAwait(false);
+                step = await CarryOutAsync(run, step, effect, request, takenOver, cancel).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (cancel.IsCancellationRequested && run.MayCancel)
             {
@@ -55,7 +58,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
     }
 
     private async Task<EffectStep> CarryOutAsync(
-        EffectRun run, EffectStep step, Func<EffectContext, CancellationToken, Task<EffectOutcome>> effect, EffectRequest request, CancellationTokenSource leaseLost, CancellationToken cancel)
+        EffectRun run, EffectStep step, Func<EffectContext, CancellationToken, Task<EffectOutcome>> effect, EffectRequest request, CancellationTokenSource takenOver, CancellationToken cancel)
     {
         CancellationToken until = run.MayCancel ? cancel : CancellationToken.None;
         switch (step)
@@ -65,12 +68,11 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             case EffectStep.Look look:
                 return await LookAsync(run, look, until).ConfigureAwait(false);
             case EffectStep.Execute execute:
-                Task<EffectOutcome> executing = ExecuteAsync(effect, new EffectContext(request, execute.Epoch, execute.Execution, leaseLost.Token), cancel);
-                await WhileRenewingAsync(run, executing, leaseLost).ConfigureAwait(false);
+                Task<EffectOutcome> executing = ExecuteAsync(effect, new EffectContext(request, execute.Epoch, execute.Execution, takenOver.Token), cancel);
+                await WhileRenewingAsync(run, executing, takenOver).ConfigureAwait(false);
                 return run.Executed(await executing.ConfigureAwait(false), Now);
             default:
-                TimeSpan jittered = ((EffectStep.Pause)step).AtMost * (0.5 + (0.5 * Random.Shared.NextDouble()));
-                await WhileRenewingAsync(run, Task.Delay(jittered, until), leaseLost).ConfigureAwait(false);
+                await WhileRenewingAsync(run, Task.Delay(Backoff.PartOf(((EffectStep.Pause)step).AtMost, Random.Shared), until), takenOver).ConfigureAwait(false);
                 return run.Resumed(Now);
         }
     }
@@ -109,7 +111,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
     }
 
     /// <summary>Waits for the work, renewing the lease each time when it is due. A renewal under way when the work ends is left: its answer is of no more use.</summary>
-    private async Task WhileRenewingAsync(EffectRun run, Task work, CancellationTokenSource leaseLost)
+    private async Task WhileRenewingAsync(EffectRun run, Task work, CancellationTokenSource takenOver)
     {
         while (!work.IsCompleted && run.RenewAt is { } at)
         {
@@ -126,8 +128,8 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             await ended.CancelAsync().ConfigureAwait(false);
             if (await AnswerAsync(asking).ConfigureAwait(false) is not { } answer) break;
             run.Renewed(answer, Now);
-            if (run.IsLeaseLost) await leaseLost.CancelAsync().ConfigureAwait(false);
-            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(_options.PauseFirst * (1 + Random.Shared.NextDouble()), CancellationToken.None)).ConfigureAwait(false);
+            if (run.IsTakenOver) await takenOver.CancelAsync().ConfigureAwait(false);
+            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(Backoff.PartOf(_options.PauseFirst * 2, Random.Shared), CancellationToken.None)).ConfigureAwait(false);
         }
         await work.ConfigureAwait(false);
     }

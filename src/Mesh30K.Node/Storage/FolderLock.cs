@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Mesh30K.Node.Runtime;
+using Mesh30K.Protocol.Timing;
 using Microsoft.Win32.SafeHandles;
 
 namespace Mesh30K.Node.Storage;
@@ -11,8 +12,7 @@ namespace Mesh30K.Node.Storage;
 /// </summary>
 internal sealed class FolderLock(string path) : IDisposable
 {
-    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(0.2);
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(20);
+    private static readonly Backoff Waits = new(TimeSpan.FromMilliseconds(0.2), TimeSpan.FromMilliseconds(20));
 
     /// <summary>On Linux open all the time and locked now and then; elsewhere open only while locked.</summary>
     private SafeFileHandle? _file;
@@ -23,12 +23,12 @@ internal sealed class FolderLock(string path) : IDisposable
     internal bool TryTake(TimeSpan atMost, CancellationToken cancel)
     {
         long from = Stopwatch.GetTimestamp();
-        for (TimeSpan wait = ShortestWait; !TryOnce(); wait = wait * 2 < LongestWait ? wait * 2 : LongestWait)
+        for (int failures = 0; !TryOnce(); failures++)
         {
             cancel.ThrowIfCancellationRequested();
             TimeSpan left = atMost - Stopwatch.GetElapsedTime(from);
             if (left <= TimeSpan.Zero) return false;
-            TimeSpan pause = wait * (0.5 + (0.5 * Random.Shared.NextDouble()));
+            TimeSpan pause = Waits.Pause(failures, Random.Shared);
             _ = cancel.WaitHandle.WaitOne(pause < left ? pause : left);
         }
         return IsHeld = true;

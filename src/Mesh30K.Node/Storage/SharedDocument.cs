@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Mesh30K.Consistency.Documents;
 using Mesh30K.Node.Runtime;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Node.Storage;
 
@@ -45,10 +45,11 @@ public sealed class SharedDocument
     /// <summary>The largest document, in bytes: 64 MiB.</summary>
     public const int BytesMax = 64 << 20;
 
-    private const int BackoffMsMax = 32;
     private const int WouldBlockLinux = 11;
     private const int WouldBlockMac = 35;
     private const int SharingViolationWindows = unchecked((int)0x80070020);
+
+    private static readonly Backoff LockPauses = new(TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(32));
 
     private readonly string _path;
     private readonly string _lock;
@@ -116,8 +117,7 @@ public sealed class SharedDocument
             BufferSize = 0,
         };
         long started = Stopwatch.GetTimestamp();
-        int backoffMs = 1;
-        while (true)
+        for (int failures = 0; ; failures++)
         {
             cancel.ThrowIfCancellationRequested();
             try
@@ -128,8 +128,7 @@ public sealed class SharedDocument
             {
                 if (Stopwatch.GetElapsedTime(started) > WaitMax) return null;
             }
-            cancel.WaitHandle.WaitOne(RandomNumberGenerator.GetInt32(1, backoffMs + 1));
-            backoffMs = Math.Min(backoffMs * 2, BackoffMsMax);
+            cancel.WaitHandle.WaitOne(LockPauses.Pause(failures, Random.Shared));
         }
     }
 

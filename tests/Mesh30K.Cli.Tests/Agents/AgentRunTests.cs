@@ -29,12 +29,22 @@ public sealed class AgentRunTests
 
         JsonElement secret = await AskUntilSentAsync(node, "secret");
         Assert.Equal((1, "token=none id=given"), (Count(secret, "ready"), secret.GetProperty("answers").GetProperty("groups")[0].GetProperty("value").GetString()));
-        foreach ((string payload, string type) in ((string, string)[])[("bad", "DATA_CONTRADICTION"), ("unable", "CAPABILITY_MISMATCH"), ("other", "OTHER")])
+        foreach ((string payload, string type, string why) in ((string, string, string)[])[("bad", "DATA_CONTRADICTION", "the sums differ"), ("unable", "CAPABILITY_MISMATCH", "exit code 69"), ("other", "OTHER", "exit code 7")])
         {
             JsonElement conflict = await OperationAsync(node, payload);
             Assert.Equal((1, 0, 1), (Count(conflict, "sent"), Count(conflict, "ready"), Count(conflict, "conflict")));
-            Assert.Equal(type, conflict.GetProperty("answers").GetProperty("conflict_types")[0].GetProperty("type").GetString());
+            JsonElement group = conflict.GetProperty("answers").GetProperty("conflict_types")[0];
+            Assert.Equal((type, 1), (group.GetProperty("type").GetString(), group.GetProperty("whys")[0].GetProperty("agents").GetInt32()));
+            Assert.Contains(why, group.GetProperty("whys")[0].GetProperty("why").GetString(), StringComparison.Ordinal);
+            string shown = (await node.RunAsync("operation", conflict.GetProperty("operation_id").GetString()!)).Out;
+            Assert.Contains($"CONFLICT ({type})\n      1: ", shown, StringComparison.Ordinal);
+            Assert.Contains(why, shown, StringComparison.Ordinal);
         }
+        CommandLineRun delegated = await node.RunAsync("delegate", "bad", "--to", "script", "--json");
+        Assert.Equal((ExitCode.NotAchieved, "NOBODY_COULD"), (delegated.Exit, delegated.Json().GetProperty("outcome").GetString()));
+        string? told = delegated.Json().GetProperty("candidates")[0].GetProperty("why").GetString();
+        Assert.StartsWith("DATA_CONTRADICTION: ", told, StringComparison.Ordinal);
+        Assert.Contains("the sums differ", told, StringComparison.Ordinal);
 
         JsonElement hung = await OperationAsync(node, "hang", "--ttl", "3000");
         Assert.Equal(1, Count(hung, "transit"));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace Mesh30K.Cli.Tests.Agents;
@@ -80,6 +81,16 @@ internal sealed class ExampleAgent : IDisposable
         return (_process.ExitCode, Output);
     }
 
+    /// <summary>Stops the agent and all that started it, as a machine that sleeps does (SIGSTOP). Linux alone.</summary>
+    internal void Freeze()
+    {
+        List<int> tree = [_process.Id];
+        for (int i = 0; i < tree.Count; i++) tree.AddRange(ChildrenOf(tree[i]));
+        using Process stop = Process.Start("kill", ["-STOP", .. tree.Select(pid => $"{pid}")]);
+        stop.WaitForExit();
+        Assert.Equal(0, stop.ExitCode);
+    }
+
     /// <summary>kill -9, of the agent and of the shell that started it.</summary>
     internal void Kill() => _process.Kill(entireProcessTree: true);
 
@@ -87,6 +98,24 @@ internal sealed class ExampleAgent : IDisposable
     {
         if (!_process.HasExited) Kill();
         _process.Dispose();
+    }
+
+    private static IEnumerable<int> ChildrenOf(int parent)
+    {
+        foreach (string folder in Directory.GetDirectories("/proc"))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out int pid)) continue;
+            string stat;
+            try
+            {
+                stat = File.ReadAllText(Path.Combine(folder, "stat"));
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                continue;
+            }
+            if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture) == parent) yield return pid; // pid (name) state ppid
+        }
     }
 
     private async Task ReadAsync(StreamReader reader)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -74,6 +75,26 @@ public sealed class DoctorCommandTests
         JsonElement error = bad.Json().GetProperty("error");
         Assert.Equal("fleet_file", error.GetProperty("code").GetString());
         Assert.EndsWith("bad.yaml:1:17: mesh.sectors is \"none\", not a whole number", error.GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A process whose loader finds files under libsodium's names that are no libraries: as where it is not installed.</summary>
+    [Fact]
+    public async Task Doctor_warns_where_libsodium_is_not_and_says_what_to_install()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "the loader's path is a matter of Linux");
+        using TemporaryFolder folder = new();
+        foreach (string name in (string[])["libsodium.so.23", "libsodium.so.26"]) folder.Write(name, "");
+        ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "doctor", "--json"]) { WorkingDirectory = folder.FullName, UseShellExecute = false, RedirectStandardOutput = true };
+        start.Environment["LD_LIBRARY_PATH"] = folder.FullName;
+        using Process doctor = Process.Start(start)!;
+        string output = await doctor.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        await doctor.WaitForExitAsync(TestContext.Current.CancellationToken);
+        using JsonDocument told = JsonDocument.Parse(output);
+        JsonElement check = told.RootElement.GetProperty("checks").EnumerateArray().Single(c => c.GetProperty("name").GetString() == "ed25519");
+        Assert.Equal("warn", check.GetProperty("status").GetString());
+        Assert.EndsWith(": libsodium is not there", check.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.StartsWith("OpenSSL", check.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("apt install libsodium23", check.GetProperty("advice").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

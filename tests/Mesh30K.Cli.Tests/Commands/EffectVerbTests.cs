@@ -112,6 +112,39 @@ public sealed class EffectVerbTests : IDisposable
         Assert.Equal(2, File.ReadAllLines(Lines).Length);
     }
 
+    /// <summary>As when a machine sleeps: its lease ends, a person finds that nothing came of it, another run does it. The first command must not go on beside the second, unless it is to.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task When_another_run_was_given_the_effect_the_command_is_told_to_end_unless_it_is_to_go_on(bool goesOn)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("needs sh and signals");
+        string[] args = ["effect", "run", "--key", "a", "--lease", "1s", .. goesOn ? (string[])["--keep-running"] : [], "--", "sh", "-c", "trap 'echo told >> lines; exit 9' TERM; echo $MESH_EFFECT_EPOCH >> lines; until test -e go; do sleep 0.05; done; echo ended >> lines"];
+        using Process mesh = Start(args);
+        try
+        {
+            await UntilAsync(() => File.Exists(Lines) && new FileInfo(Lines).Length > 0);
+            Signal(mesh, "STOP");
+            for (long from = Stopwatch.GetTimestamp(); await StatusAsync("a") != "in_doubt"; await Task.Delay(50, TestContext.Current.CancellationToken))
+                Assert.True(Stopwatch.GetElapsedTime(from) < Generous, "the lease did not end");
+            Assert.Equal(ExitCode.Ok, (await RunAsync("effect", "resolve", "a", "--not-done", "--yes")).Exit);
+            using Process second = Start(args);
+            await UntilAsync(() => File.ReadAllLines(Lines).Length == 2);
+            Signal(mesh, "CONT");
+            if (!goesOn) await UntilAsync(() => File.ReadAllLines(Lines).Contains("told"));
+            else await Task.WhenAny(mesh.WaitForExitAsync(TestContext.Current.CancellationToken), Task.Delay(1_500, TestContext.Current.CancellationToken)); // several times as long as it takes to hear of it
+            _folder.Write("go", "");
+            foreach (Process process in (Process[])[mesh, second]) await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Generous, TestContext.Current.CancellationToken);
+            Assert.Equal(goesOn ? ["1", "2", "ended", "ended"] : ["1", "2", "ended", "told"], File.ReadAllLines(Lines).Order(StringComparer.Ordinal));
+            Assert.Equal(0, second.ExitCode);
+            Assert.Equal("done", await StatusAsync("a"));
+        }
+        finally
+        {
+            if (!mesh.HasExited) mesh.Kill(entireProcessTree: true);
+        }
+    }
+
     [Fact]
     public async Task Many_processes_at_once_on_one_key_run_it_once_and_all_have_its_output()
     {
@@ -232,6 +265,12 @@ public sealed class EffectVerbTests : IDisposable
 
     private Task<CommandLineRun> RunWithStdinAsync(string stdin, params string[] args) =>
         CommandLineRun.WithAsync(MeshCommandLine.Verbs(), _folder.FullName, CancellationToken.None, args, stdin).WaitAsync(Generous, TestContext.Current.CancellationToken);
+
+    private static void Signal(Process process, string signal)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
+        kill.WaitForExit();
+    }
 
     private Process Start(params string[] args)
     {

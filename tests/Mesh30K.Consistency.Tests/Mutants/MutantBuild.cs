@@ -49,6 +49,23 @@ internal sealed class MutantBuild
             Assert.True(times == 1, $"{change.Path} holds {times} times: {change.Snippet}");
             compilation = compilation.ReplaceSyntaxTree(tree, Parse(text.Replace(change.Snippet, change.Replacement, StringComparison.Ordinal), change.Path));
         }
+        return Emit(compilation);
+    }
+
+    /// <summary>Compiles and loads one build with all of these, to be chosen from. Fails the test when a snippet is not there exactly once, is not within one body, or does not compile.</summary>
+    public MutantSet LoadAll(IReadOnlyList<Mutation> mutations)
+    {
+        CSharpCompilation compilation = _clean.AddSyntaxTrees(Parse(MutantSet.Chooser, ""));
+        foreach (IGrouping<string, (int Number, Mutation Mutation)> file in mutations.Select((m, i) => (i + 1, m)).GroupBy(m => m.m.Path, StringComparer.Ordinal))
+        {
+            Assert.True(_trees.TryGetValue(file.Key, out SyntaxTree? tree), $"{file.Key} is not among the folders of this build");
+            compilation = compilation.ReplaceSyntaxTree(tree, Parse(MutantSet.Combine(tree, file), file.Key));
+        }
+        return new MutantSet(Emit(compilation), mutations);
+    }
+
+    private static Mutant Emit(CSharpCompilation compilation)
+    {
         using MemoryStream image = new();
         Microsoft.CodeAnalysis.Emit.EmitResult result = compilation.Emit(image, cancellationToken: CancellationToken.None);
         Assert.True(result.Success, string.Join('\n', result.Diagnostics.Where(d => d.Severity == DiagnosticSeverity.Error).Take(5)));

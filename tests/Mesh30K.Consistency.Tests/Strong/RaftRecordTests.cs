@@ -40,6 +40,48 @@ public sealed class RaftRecordTests
         Assert.Equal((8, 2), (durable.Base.Index, durable.Entries.Count));
     }
 
+    /// <summary>Entries that were appended one by one come together in a compaction: too large a record would be refused by the journal, and end the server.</summary>
+    [Theory]
+    [InlineData("1,024 large ones", 1_024, 64 << 10, 64 << 10)]
+    [InlineData("very many small ones", 5_000, 0, 3)]
+    [InlineData("of all sizes", 400, 0, 256 << 10)]
+    [InlineData("each larger than a record", 3, 2 << 20, 3 << 20)]
+    public void A_compaction_cuts_its_entries_into_records_of_a_bounded_size(string which, int count, int bytesMin, int bytesMax)
+    {
+        const int most = 1 << 20;
+        Random random = new(1);
+        RaftEntry[] entries = [.. Enumerable.Range(1, count).Select(i => new RaftEntry(i, 1, RaftEntryKind.Command, Filled(random.Next(bytesMin, bytesMax + 1), (byte)i)))];
+        (RaftRecordKind Kind, byte[] Payload)[] records = [.. RaftRecords.OfSnapshot(new RaftChange.Compact(new SnapshotMeta(default, Three, 0), new HardState(1, default), default, entries), default)];
+
+        RaftRecovery recovery = new();
+        List<RaftEntry[]> parts = [];
+        foreach ((RaftRecordKind kind, byte[] payload) in records)
+        {
+            int before = parts.Sum(p => p.Length);
+            recovery.Apply((byte)kind, payload);
+            if (kind != RaftRecordKind.Entries) continue;
+            RaftEntry[] part = [.. recovery.Finish()!.Entries.Skip(before)];
+            parts.Add(part);
+            long bytes = BytesOf(part);
+            Assert.True(part.Length == 1 || (part.Length <= 1_024 && bytes <= most), $"{which}: record {parts.Count} has {part.Length} entries of {bytes} bytes");
+            Assert.InRange(payload.Length, bytes, bytes + (32 * part.Length) + 8);
+        }
+        Assert.Equal(entries.Select(e => e.Place), recovery.Finish()!.Entries.Select(e => e.Place));
+        Assert.All(entries.Zip(recovery.Finish()!.Entries), pair => Assert.True(pair.First.Payload.Span.SequenceEqual(pair.Second.Payload.Span)));
+        // No more records than are needed: the next one's first entry had no room in this one.
+        foreach ((RaftEntry[] part, RaftEntry[] next) in parts.Zip(parts.Skip(1)))
+            Assert.True(part.Length == 1_024 || BytesOf(part) + next[0].Payload.Length > most, $"{which}: a record of {part.Length} entries is cut short");
+    }
+
+    private static long BytesOf(RaftEntry[] part) => part.Sum(e => (long)e.Payload.Length);
+
+    private static byte[] Filled(int bytes, byte with)
+    {
+        byte[] filled = new byte[bytes];
+        Array.Fill(filled, with);
+        return filled;
+    }
+
     [Fact]
     public void An_empty_journal_is_no_server() => Assert.Null(new RaftRecovery().Finish());
 

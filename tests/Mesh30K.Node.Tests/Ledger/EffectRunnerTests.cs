@@ -45,6 +45,39 @@ public sealed class EffectRunnerTests : IAsyncDisposable
         Assert.Equal("renewed", Encoding.UTF8.GetString(result.Output.Span));
     }
 
+    /// <summary>The effect hears of it when another one was given it, and not before: while it is only in doubt, its own late report is what takes the doubt away.</summary>
+    [Fact]
+    public async Task An_effect_whose_lease_was_lost_is_told_when_it_is_anothers_and_not_before()
+    {
+        DeafLedger deaf = new(_ledger);
+        EffectRequest request = Request("k") with { Lease = TimeSpan.FromSeconds(1) };
+        TaskCompletionSource<EffectContext> begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<EffectResult> running = new EffectRunner(deaf).RunAsync(
+            request,
+            async (context, _) =>
+            {
+                await using CancellationTokenRegistration hears = context.TakenOver.Register(() => told.TrySetResult());
+                begun.SetResult(context);
+                await told.Task.WaitAsync(Group.HostGroup.Generous, Cancel);
+                return new EffectOutcome(null, default, "told to end");
+            },
+            Cancel);
+        EffectContext mine = await begun.Task.WaitAsync(Group.HostGroup.Generous, Cancel);
+        deaf.IsDeaf = true;
+        await Group.HostGroup.UntilAsync(async () => (await FindAsync("k")).Status == EffectStatus.InDoubt, "the lease is over");
+        deaf.IsDeaf = false;
+        int refusals = deaf.Refusals;
+        await Group.HostGroup.UntilAsync(() => Task.FromResult(deaf.Refusals >= refusals + 2), "it asked again, and heard that the effect is in doubt");
+        Assert.False(mine.TakenOver.IsCancellationRequested);
+
+        await _ledger.AskAsync(new LedgerCommand.Resolve("ana", "k", mine.Epoch, EffectVerdict.NotDone, "bob", "", default), Group.HostGroup.Generous, Cancel);
+        EffectResult result = await running.WaitAsync(Group.HostGroup.Generous, Cancel);
+        Assert.True(mine.TakenOver.IsCancellationRequested);
+        Assert.Equal(EffectEnding.InDoubt, result.Ending);
+        Assert.Contains("told to end", result.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task What_an_effect_throws_leaves_it_in_doubt_and_it_does_not_run_again()
     {
@@ -110,6 +143,28 @@ public sealed class EffectRunnerTests : IAsyncDisposable
             if (at == 0) return new LedgerAnswer(LedgerCertainty.NotTaken, null, "not passed on");
             LedgerAnswer answer = await inner.AskAsync(command, deadline, cancel);
             return at == 1 ? new LedgerAnswer(LedgerCertainty.Unknown, null, "lost") : answer;
+        }
+
+        public Task<LedgerPage<LedgerEntry>> ReadAsync(LedgerQuery query, TimeSpan deadline, CancellationToken cancel = default) => inner.ReadAsync(query, deadline, cancel);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    /// <summary>While it is deaf, no command reaches it.</summary>
+    private sealed class DeafLedger(ILedger inner) : ILedger
+    {
+        private int _refusals;
+
+        internal volatile bool IsDeaf;
+
+        internal int Refusals => Volatile.Read(ref _refusals);
+
+        public async Task<LedgerAnswer> AskAsync(LedgerCommand command, TimeSpan deadline, CancellationToken cancel = default)
+        {
+            if (IsDeaf) return new LedgerAnswer(LedgerCertainty.NotTaken, null, "deaf");
+            LedgerAnswer answer = await inner.AskAsync(command, deadline, cancel);
+            if (answer.Reply is { Outcome: LedgerOutcome.WrongState }) Interlocked.Increment(ref _refusals);
+            return answer;
         }
 
         public Task<LedgerPage<LedgerEntry>> ReadAsync(LedgerQuery query, TimeSpan deadline, CancellationToken cancel = default) => inner.ReadAsync(query, deadline, cancel);

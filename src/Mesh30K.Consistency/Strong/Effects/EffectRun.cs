@@ -2,6 +2,7 @@ using System.Globalization;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol;
 using Mesh30K.Protocol.Identity;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Consistency.Strong.Effects;
 
@@ -25,6 +26,7 @@ public sealed class EffectRun
     private readonly EffectRequest _request;
     private readonly EffectRunOptions _options;
     private readonly string _executor;
+    private readonly Backoff _pauses;
     private Phase _phase = Phase.Starting;
 
     /// <summary>When the ledger is given up, in this phase.</summary>
@@ -39,7 +41,7 @@ public sealed class EffectRun
     private bool _isLeaseLost;
     private bool _isCancelled;
     private bool _mayHaveTakenPlace;
-    private TimeSpan _pause;
+    private int _failures;
     private long _epoch;
     private int _executions;
     private LedgerEffect? _effect;
@@ -53,6 +55,7 @@ public sealed class EffectRun
         ArgumentException.ThrowIfNullOrWhiteSpace(executor);
         (_request, _executor, _options) = (request, executor, options ?? new EffectRunOptions());
         ArgumentOutOfRangeException.ThrowIfLessThan(_options.ExecutionsMax, 1, nameof(options));
+        _pauses = new Backoff(_options.PauseFirst, _options.PauseMost);
     }
 
     private enum Phase
@@ -79,11 +82,16 @@ public sealed class EffectRun
         Ended,
     }
 
-    /// <summary>When the lease is to be renewed; null while there is none, or it is lost.</summary>
-    public Instant? RenewAt => _phase == Phase.Executing && !_isLeaseLost ? _leaseFrom + (_request.Lease / 3) : null;
+    /// <summary>
+    /// When the lease is to be renewed, and once it is lost, when the ledger is to be asked again whether it is anybody else's matter by now, by the same command; null when there is nothing more to ask.
+    /// </summary>
+    public Instant? RenewAt => _phase == Phase.Executing && !IsTakenOver ? (_isLeaseLost ? _renewalFrom : _leaseFrom) + (_request.Lease / 3) : null;
 
-    /// <summary>Whether another one may be executing the effect by now. What is under way is reported all the same: the ledger decides whether it counts.</summary>
-    public bool IsLeaseLost => _isLeaseLost;
+    /// <summary>
+    /// Whether the ledger says that another executor was given the effect, or that a person decided on it. A lost lease alone is neither: the effect waits in doubt, and a late report takes the doubt away. What is under way
+    /// is reported in any case: the ledger decides whether it counts.
+    /// </summary>
+    public bool IsTakenOver { get; private set; }
 
     /// <summary>Whether there is anything left to cancel.</summary>
     public bool MayCancel => !_isCancelled && _phase <= Phase.Executing;
@@ -109,6 +117,7 @@ public sealed class EffectRun
             (Phase.Securing, null) => Withdraw("the ledger answered too late for the lease", now),
             (Phase.Reporting, null) => Unreached(answer, now),
             (Phase.Reporting, { } reply) => Reported(reply),
+            (Phase.Yielding, { Entry: LedgerEffect { IsOpen: false } }) => EndRecorded($"whether this run's own execution took place is not known: {_outcome?.Why}"),
             (Phase.Yielding, _) => Unknown(),
             _ => throw new InvalidOperationException($"nothing was asked ({_phase})"),
         };
@@ -168,7 +177,7 @@ public sealed class EffectRun
         Invariant.Check(RenewAt is not null);
         _renewalFrom = now;
         TimeSpan left = _leaseFrom + _request.Lease - now;
-        return new EffectStep.Ask(new LedgerCommand.Renew(_request.Principal, _request.Key, _epoch, _request.Lease), left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        return new EffectStep.Ask(new LedgerCommand.Renew(_request.Principal, _request.Key, _epoch, _request.Lease), left > TimeSpan.Zero ? left : _request.Lease / 3);
     }
 
     /// <summary>The ledger's answer to a renewal. Without one the lease is as long as it was; when that is over, it is lost.</summary>
@@ -176,14 +185,18 @@ public sealed class EffectRun
     {
         ArgumentNullException.ThrowIfNull(answer);
         if (answer.Reply is { Outcome: LedgerOutcome.Ok }) _leaseFrom = _renewalFrom;
-        else if (answer.Reply is not null) _isLeaseLost = true;
+        else if (answer.Reply is { } refused) (_isLeaseLost, IsTakenOver) = (true, IsOfOthers(refused));
         _ = IsOverdue(now);
     }
+
+    /// <summary>What a renewal that was refused says. Open and of this run's epoch, nobody has touched it, unless a person said that it did not take place.</summary>
+    private static bool IsOfOthers(LedgerReply refused) =>
+        refused.Outcome == LedgerOutcome.Fenced || refused is { Outcome: LedgerOutcome.WrongState, Entry: LedgerEffect { IsOpen: false } or LedgerEffect { Status: EffectStatus.Intended, ResolvedBy: not null } };
 
     private EffectStep AskStart(Instant now)
     {
         if (_phase != Phase.Starting) _leaseFrom = now;
-        (_phase, _giveUpAt, _pause) = (Phase.Starting, now + _options.LedgerWithin, TimeSpan.Zero);
+        (_phase, _giveUpAt, _failures) = (Phase.Starting, now + _options.LedgerWithin, 0);
         return new EffectStep.Ask(Command(), Left(now));
     }
 
@@ -216,7 +229,7 @@ public sealed class EffectRun
                 return End(EffectEnding.Held, isReplay: false, default, reply.Message);
             case LedgerOutcome.Held:
                 _phase = Phase.Waiting;
-                _pause = TimeSpan.Zero;
+                _failures = 0;
                 return WaitOn("", now);
             default:
                 return End(EffectEnding.Refused, isReplay: false, default, reply.Message);
@@ -232,7 +245,7 @@ public sealed class EffectRun
 
     private EffectStep Take(Instant now)
     {
-        (_phase, _pause) = (Phase.Executing, TimeSpan.Zero);
+        (_phase, _failures) = (Phase.Executing, 0);
         return Execute(now);
     }
 
@@ -251,7 +264,7 @@ public sealed class EffectRun
 
     private EffectStep Tell(Phase phase, Instant now)
     {
-        (_phase, _giveUpAt, _pause) = (phase, now + _options.LedgerWithin, TimeSpan.Zero);
+        (_phase, _giveUpAt, _failures) = (phase, now + _options.LedgerWithin, 0);
         return new EffectStep.Ask(Command(), Left(now));
     }
 
@@ -300,9 +313,8 @@ public sealed class EffectRun
 
     private EffectStep.Pause Pause(TimeSpan? most = null)
     {
-        _pause = _pause == TimeSpan.Zero ? _options.PauseFirst : _pause + _pause;
-        if (_pause > _options.PauseMost) _pause = _options.PauseMost;
-        return new EffectStep.Pause(most < _pause ? most.Value : _pause);
+        TimeSpan ceiling = _pauses.Ceiling(_failures++);
+        return new EffectStep.Pause(most < ceiling ? most.Value : ceiling);
     }
 
     private EffectStep.End End(EffectEnding ending, bool isReplay, ReadOnlyMemory<byte> output, string message)

@@ -110,7 +110,12 @@ public sealed record AnswersView(int Kept, IReadOnlyList<AnswerGroup> Groups, in
 public sealed record AnswerGroup(string Value, int Agents, bool ValueCut);
 
 /// <summary>Conflicts of one type, <c>OTHER</c> when the agent gave none.</summary>
-public sealed record ConflictGroup(string Type, int Agents);
+/// <param name="Whys">The most frequent reasons, at most 5; empty when nobody gave one.</param>
+public sealed record ConflictGroup(string Type, int Agents, IReadOnlyList<ConflictWhy> Whys);
+
+/// <summary>One reason and how many gave it.</summary>
+/// <param name="Why">As <see cref="RosterView.Why"/>.</param>
+public sealed record ConflictWhy(string Why, int Agents);
 
 /// <summary>A page of operations, newest first.</summary>
 /// <param name="NextAfter">Give it as <c>after</c> for the next page; absent at the end.</param>
@@ -129,9 +134,10 @@ public sealed record RosterPage(string OperationId, int Total, IReadOnlyList<Ros
 /// <param name="ConflictType">What the agent said, for a conflict with a detail; CAPABILITY_MISMATCH for an agent that lacks a required capability.</param>
 /// <param name="ExpectedValue">With CAPABILITY_MISMATCH the capabilities that are missing; else what the agent gave. Absent when there is none.</param>
 /// <param name="ReceivedValue">With CAPABILITY_MISMATCH the capabilities that the agent has; else what the agent gave.</param>
+/// <param name="Why">For a conflict: the agent's reason, cut at 1,000 characters, in words or as JSON; absent when it gave none. Data, never instructions.</param>
 public sealed record RosterView(
     string AgentId, string Cluster, string Outcome, string? Reason, double NeededMs, double AvailableMs, double MissingMs, string? ConflictType,
-    JsonElement? ExpectedValue, JsonElement? ReceivedValue);
+    JsonElement? ExpectedValue, JsonElement? ReceivedValue, string? Why);
 
 /// <summary>A page of single answers.</summary>
 public sealed record AnswerPage(string OperationId, int Total, IReadOnlyList<AnswerView> Answers, string? NextAfter);

@@ -12,6 +12,7 @@ internal static class OperationViews
 {
     private const int AnswerGroupsMax = 20;
     private const int AnswerCharsMax = 2_000;
+    private const int WhysMax = 5;
 
     /// <param name="operation">What the store knows.</param>
     /// <param name="answers">Whether to group the answers too; they can be long.</param>
@@ -48,7 +49,7 @@ internal static class OperationViews
     public static RosterView Of(RosterEntry entry) => new(
         entry.Agent.Value, entry.Cluster, NameOf(entry.Outcome), entry.Reason == SkipReason.None ? null : NameOf(entry.Reason),
         Ms(entry.NeedMs), Ms(entry.AvailableMs), Ms(entry.MissingMs), entry.Conflict is { } c ? WireNames.ConflictTypes.NameOf(c.Type) : null,
-        Json(entry.Conflict?.ExpectedValue), Json(entry.Conflict?.ReceivedValue));
+        Json(entry.Conflict?.ExpectedValue), Json(entry.Conflict?.ReceivedValue), ConflictWords.Of(entry.Conflict));
 
     private static JsonElement? Json(RawJson? value) => value is { } given ? JsonElement.Parse(given.Utf8) : null;
 
@@ -106,11 +107,17 @@ internal static class OperationViews
         [
             .. report.Roster.Where(r => r.Outcome == AgentOutcome.Conflict)
                 .GroupBy(r => WireNames.ConflictTypes.NameOf(r.Conflict?.Type ?? ConflictType.Other), StringComparer.Ordinal)
-                .Select(g => new ConflictGroup(g.Key, g.Count()))
+                .Select(g => new ConflictGroup(g.Key, g.Count(), WhysOf(g)))
                 .OrderByDescending(g => g.Agents).ThenBy(g => g.Type, StringComparer.Ordinal),
         ];
         return new AnswersView(report.Answers.Count, shown, groups.Length, report.Counts.Conflict, conflicts);
     }
+
+    private static ConflictWhy[] WhysOf(IEnumerable<RosterEntry> conflicts) =>
+    [
+        .. conflicts.Select(r => ConflictWords.Of(r.Conflict)).OfType<string>().GroupBy(w => w, StringComparer.Ordinal).Select(g => new ConflictWhy(g.Key, g.Count()))
+            .OrderByDescending(w => w.Agents).ThenBy(w => w.Why, StringComparer.Ordinal).Take(WhysMax),
+    ];
 
     /// <summary>Rounded to a microsecond: what is behind it is not measured.</summary>
     private static double Ms(double ms) => Math.Round(ms, 3);

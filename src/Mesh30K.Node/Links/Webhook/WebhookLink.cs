@@ -6,6 +6,7 @@ using Mesh30K.Node.Identity;
 using Mesh30K.Node.Ports;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Signing;
+using Mesh30K.Protocol.Timing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -52,7 +53,7 @@ public sealed record WebhooksView(
 public sealed class WebhookLink : IAgentLink, IAsyncDisposable
 {
     private const int MessageBytesMax = FrameLimits.BytesMax - 4_096;
-    private static readonly TimeSpan JoinAgainAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan JoinAgainWithin = TimeSpan.FromSeconds(7.5);
 
     private readonly ConcurrentDictionary<AgentId, WebhookAgent> _agents = new();
     private readonly ConcurrentDictionary<int, WebhookAgent> _byIndex = new();
@@ -230,7 +231,7 @@ public sealed class WebhookLink : IAgentLink, IAsyncDisposable
         {
             if (await Needs.Membership.JoinAsync(description, this).ConfigureAwait(false) is not null) return;
             _log.Write("webhook_mesh_full", enrolled.Id.Value, "the mesh has no place now; tried again", Needs.Clock.Now);
-            await Task.Delay(JoinAgainAfter * (0.5 + Random.Shared.NextDouble()), _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Backoff.PartOf(JoinAgainWithin, Random.Shared, steady: 1 / 3.0), _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -119,9 +119,65 @@ public sealed class EffectRunTests
         EffectRun next = New("next", honoursKey: true);
         Assert.Equal(new EffectStep.Execute(2, 1), Taken(next, next.Begin(_now)));
         slow.Renewed(new LedgerAnswer(LedgerCertainty.Answered, _ledger.Apply(slow.Renewal(_now).Command, _now)), _now);
-        Assert.True(slow.IsLeaseLost);
+        Assert.True(slow.IsTakenOver);
         Assert.Equal((EffectEnding.Unrecorded, false), Ended(Taken(slow, slow.Executed(new EffectOutcome(EffectReport.Done, "a"u8.ToArray()), _now))));
         Assert.Equal((EffectEnding.Done, false), Ended(Taken(next, next.Executed(new EffectOutcome(EffectReport.Done, "a"u8.ToArray()), _now))));
+    }
+
+    /// <summary>What a run that lost its lease hears when it asks again: only another's start and a person's decision make it another's matter.</summary>
+    [Theory]
+    [InlineData("nothing happened", false)]
+    [InlineData("a person said not done", true)]
+    [InlineData("a person said done", true)]
+    [InlineData("a person gave it up", true)]
+    [InlineData("another one started it", true)]
+    [InlineData("its receiver honours the key, and nobody started it", false)]
+    [InlineData("its receiver honours the key, and another one started it", true)]
+    public void A_lost_lease_is_not_yet_anothers_matter_and_it_asks_until_it_is(string what, bool isTakenOver)
+    {
+        bool honours = what.StartsWith("its receiver", StringComparison.Ordinal);
+        EffectRun run = New("me", honoursKey: honours);
+        Taken(run, run.Begin(_now));
+        _now += TimeSpan.FromSeconds(9);
+        run.Renewed(Lost, _now);
+        Assert.Equal((false, _now - TimeSpan.FromSeconds(9) + (TimeSpan.FromSeconds(10) / 3)), (run.IsTakenOver, run.RenewAt)); // overdue, and still its own
+        _now += TimeSpan.FromSeconds(2);
+        run.Renewed(new LedgerAnswer(LedgerCertainty.Answered, _ledger.Apply(run.Renewal(_now).Command, _now)), _now);
+        Assert.Equal((false, _now + (TimeSpan.FromSeconds(10) / 3)), (run.IsTakenOver, run.RenewAt));
+
+        _now += TimeSpan.FromSeconds(5);
+        if (what.StartsWith("a person", StringComparison.Ordinal))
+        {
+            EffectVerdict verdict = what switch { "a person said done" => EffectVerdict.Done, "a person gave it up" => EffectVerdict.Abandon, _ => EffectVerdict.NotDone };
+            Assert.Equal(LedgerOutcome.Ok, _ledger.Apply(new LedgerCommand.Resolve("ana", "k", 1, verdict, "bob", "", default), _now).Outcome);
+        }
+        else if (what == "another one started it")
+        {
+            Assert.Equal(LedgerOutcome.Ok, _ledger.Apply(new LedgerCommand.Resolve("ana", "k", 1, EffectVerdict.NotDone, "bob", "", default), _now).Outcome);
+            EffectRun other = New("other");
+            Assert.Equal(new EffectStep.Execute(2, 1), Taken(other, other.Begin(_now)));
+        }
+        else if (what.EndsWith("another one started it", StringComparison.Ordinal))
+        {
+            EffectRun other = New("other", honoursKey: true);
+            Assert.Equal(new EffectStep.Execute(2, 1), Taken(other, other.Begin(_now)));
+        }
+        run.Renewed(new LedgerAnswer(LedgerCertainty.Answered, _ledger.Apply(run.Renewal(_now).Command, _now)), _now);
+        Assert.Equal((isTakenOver, isTakenOver), (run.IsTakenOver, run.RenewAt is null));
+    }
+
+    /// <summary>A run whose command was ended, because a person had said that the effect is done, tells what the person said.</summary>
+    [Fact]
+    public void What_a_person_decided_meanwhile_is_what_a_run_without_a_report_tells()
+    {
+        EffectRun run = New("me");
+        Taken(run, run.Begin(_now));
+        _now += TimeSpan.FromSeconds(11);
+        _ledger.Apply(new LedgerCommand.Tick(), _now);
+        _ledger.Apply(new LedgerCommand.Resolve("ana", "k", 1, EffectVerdict.Done, "bob", "", "live"u8.ToArray()), _now);
+        EffectStep.End end = Assert.IsType<EffectStep.End>(Taken(run, run.Executed(new EffectOutcome(null, default, "told to end"), _now)));
+        Assert.Equal((EffectEnding.Done, true), (end.Result.Ending, end.Result.IsReplay));
+        Assert.Contains("told to end", end.Result.Message, StringComparison.Ordinal);
     }
 
     [Fact]
