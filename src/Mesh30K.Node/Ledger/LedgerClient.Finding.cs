@@ -3,6 +3,7 @@ using System.Net.WebSockets;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger.Group;
 using Mesh30K.Node.Ledger.Links;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Node.Ledger;
 
@@ -15,7 +16,8 @@ public sealed partial class LedgerClient
     private async Task<ClientAnswer> AskLeaderAsync<T>(Ask<T> ask, TimeSpan deadline, CancellationToken cancel)
     {
         long from = Stopwatch.GetTimestamp();
-        TimeSpan pause = _options.PauseMin;
+        Backoff pauses = new(_options.PauseMin, _options.PauseMax);
+        int failures = 0;
         LedgerRefusal last = new(LedgerCertainty.NotTaken, "the deadline passed before any server was asked", Retry: true);
         bool unknown = false;
         int hints = 0;
@@ -30,9 +32,8 @@ public sealed partial class LedgerClient
             if (Follow(target, refusal) && ++hints <= HintsMax) continue;
             hints = 0;
             left = deadline - Stopwatch.GetElapsedTime(from);
-            TimeSpan wait = pause * (0.5 + (0.5 * Random.Shared.NextDouble()));
+            TimeSpan wait = pauses.Pause(failures++, Random.Shared);
             if (left > TimeSpan.Zero) await Task.Delay(wait < left ? wait : left, cancel).ConfigureAwait(false);
-            pause = pause * 2 < _options.PauseMax ? pause * 2 : _options.PauseMax;
         }
         return new ClientAnswer(Refusal: last with { Certainty = unknown ? LedgerCertainty.Unknown : LedgerCertainty.NotTaken });
     }

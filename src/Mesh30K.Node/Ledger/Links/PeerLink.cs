@@ -1,5 +1,6 @@
 using System.Net.WebSockets;
 using Mesh30K.Consistency.Strong.Raft;
+using Mesh30K.Protocol.Timing;
 
 namespace Mesh30K.Node.Ledger.Links;
 
@@ -12,8 +13,7 @@ internal sealed class PeerLink : IAsyncDisposable
     private const int BytesMax = 16 << 20;
     private static readonly TimeSpan DialAtMost = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan PauseMin = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan PauseMax = TimeSpan.FromSeconds(1);
+    private static readonly Backoff Pauses = new(TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(1));
 
     private readonly int _server;
     private readonly Func<GroupServer?> _address;
@@ -56,14 +56,13 @@ internal sealed class PeerLink : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        TimeSpan pause = PauseMin;
+        int failures = 0;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                await LinkAsync(() => pause = PauseMin).ConfigureAwait(false);
-                pause = pause * 2 < PauseMax ? pause * 2 : PauseMax;
-                await Task.Delay(pause * (0.5 + (0.5 * Random.Shared.NextDouble())), _stop.Token).ConfigureAwait(false);
+                await LinkAsync(() => failures = 0).ConfigureAwait(false);
+                await Task.Delay(Pauses.Pause(failures++, Random.Shared), _stop.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
