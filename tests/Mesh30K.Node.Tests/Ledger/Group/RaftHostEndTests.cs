@@ -27,10 +27,11 @@ public sealed class RaftHostEndTests
         // One message of the round has left for a follower when the other breaks it off.
         leader.BreaksOff = true;
         Asked inRound = new(), readInRound = new(), behind = new();
-        leader.Host.Submit([leader.Read(readInRound), leader.Put("in the round")(inRound), leader.Put("behind it")(behind)]);
+        Task brings = Task.Run(() => leader.Host.Submit([leader.Read(readInRound), leader.Put("in the round")(inRound), leader.Put("behind it")(behind)]), TestContext.Current.CancellationToken);
         await leader.Amid.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Asked later = leader.Ask(leader.Put("later")), laterRead = leader.Ask(leader.Read);
         leader.GoOn();
+        await brings; // whoever brought the requests does not hear of what broke their round
 
         Assert.IsType<PlantedException>(await leader.Host.Stopped.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken));
         Assert.Contains("in the round", leader.HandedOn);
@@ -56,15 +57,17 @@ public sealed class RaftHostEndTests
         Asked early = leader.Ask(leader.Put("early")), earlyRead = leader.Ask(leader.Read);
         await leader.RoundAsync();
 
-        // The loop is held at the end of a round: what comes now is in line when the end comes.
-        leader.HoldsNextFlush = true;
-        Asked status = leader.Ask(caller => new HostRequest.Status(caller, 1, leader.Due));
+        // A round is held at its end, on the thread that brought a request: what comes now is in line when the end comes.
+        Asked status = new();
+        leader.HoldsFlushOf = status;
+        Task brings = Task.Run(() => leader.Host.Submit([new HostRequest.Status(status, 1, leader.Due)]), TestContext.Current.CancellationToken);
         await leader.Amid.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Asked late = leader.Ask(leader.Put("late")), lateRead = leader.Ask(leader.Read);
         ValueTask stopping = ValueTask.CompletedTask;
         if (how == "it is stopped") stopping = leader.Host.DisposeAsync();
         else ((IRaftJournalWatcher)leader.Host).Failed(new JournalException("broken", "the disk is broken"));
         leader.GoOn();
+        await brings;
 
         await stopping;
         Exception? why = await leader.Host.Stopped.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
@@ -119,11 +122,11 @@ public sealed class RaftHostEndTests
         /// <summary>Whether the followers answer entries and heartbeats.</summary>
         internal volatile bool Acknowledges = true;
 
-        /// <summary>The next entries go to one follower; before the other's, the loop waits for <see cref="GoOn"/> and breaks off.</summary>
+        /// <summary>The next entries go to one follower; before the other's, the round waits for <see cref="GoOn"/> and breaks off.</summary>
         internal volatile bool BreaksOff;
 
-        /// <summary>The next round waits at its end for <see cref="GoOn"/>.</summary>
-        internal volatile bool HoldsNextFlush;
+        /// <summary>The round that answers this waits at its end for <see cref="GoOn"/>.</summary>
+        internal volatile Asked? HoldsFlushOf;
 
         internal SemaphoreSlim Amid => _amid;
 
@@ -223,8 +226,8 @@ public sealed class RaftHostEndTests
 
         public void Flush()
         {
-            if (!HoldsNextFlush) return;
-            HoldsNextFlush = false;
+            if (HoldsFlushOf is not { All.Count: > 0 }) return;
+            HoldsFlushOf = null;
             Hold();
         }
 
