@@ -153,28 +153,28 @@ public sealed class MeshEffects : IDisposable
         long from = Stopwatch.GetTimestamp();
         while (true)
         {
-            (ReplyBody? reply, string why) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
+            (ReplyBody? reply, string why, TimeSpan? after) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
             if (reply is not null) return reply;
             if (Stopwatch.GetElapsedTime(from) > _options.NodeWithin) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
-            await Task.Delay(backoff.Next(), cancel).ConfigureAwait(false);
+            await Task.Delay(backoff.Next(after), cancel).ConfigureAwait(false);
         }
     }
 
-    private async Task<(ReplyBody? Reply, string Why)> TryAsync(string verb, byte[] json, EffectProblem whenUnreached, CancellationToken cancel)
+    private async Task<(ReplyBody? Reply, string Why, TimeSpan? After)> TryAsync(string verb, byte[] json, EffectProblem whenUnreached, CancellationToken cancel)
     {
         try
         {
             NodeAnswer answer = await _node.SendAsync(HttpMethod.Post, $"/v1/effects/{verb}", json, cancel).ConfigureAwait(false);
-            if (answer.IsSuccess) return (JsonSerializer.Deserialize(answer.Body, EffectJson.Default.ReplyBody), "");
+            if (answer.IsSuccess) return (JsonSerializer.Deserialize(answer.Body, EffectJson.Default.ReplyBody), "", null);
             ProblemBody? problem = ProblemOf(answer.Body);
             string detail = problem?.Detail ?? problem?.Title ?? $"the node answered {answer.Status}";
             // A signature that came too late, or twice over a broken connection, is made anew.
-            if (answer.Status is 429 or >= 500 || problem?.Code is "replayed" or "signature_expired") return (null, detail);
+            if (answer.Status is 429 or >= 500 || problem?.Code is "replayed" or "signature_expired") return (null, detail, answer.RetryAfter);
             throw new MeshEffectException(whenUnreached == EffectProblem.Unrecorded ? EffectProblem.Unrecorded : EffectProblem.Refused, detail);
         }
         catch (Exception failed) when (failed is HttpRequestException or JsonException || (failed is OperationCanceledException && !cancel.IsCancellationRequested))
         {
-            return (null, failed.Message);
+            return (null, failed.Message, null);
         }
         catch (MeshAgentEndedException ended)
         {
