@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Net.WebSockets;
 using Mesh30K.Agent.Delivery;
+using Mesh30K.Agent.Effects;
 using Mesh30K.Agent.Identity;
 using Mesh30K.Agent.Session;
 using Mesh30K.Agent.Timing;
@@ -33,7 +34,9 @@ public sealed class MeshAgent : IAsyncDisposable
     private readonly MeshClock _clock = new();
     private readonly SessionPauses _pauses = new(Random.Shared);
     private readonly CancellationTokenSource _disposed = new();
-    private IdentityFolder? _folder;
+    private readonly TaskCompletionSource<AgentId> _known = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile IdentityFolder? _folder;
+    private volatile bool _hasEnded;
     private DeliveryDesk _desk = null!;
     private volatile MeshSession? _session;
     private Task _running = Task.CompletedTask;
@@ -61,6 +64,17 @@ public sealed class MeshAgent : IAsyncDisposable
         return _running = RunOnceAsync(handler, cancel);
     }
 
+    /// <summary>
+    /// Effects in this agent's own name, recorded at its node: each runs once per key. The agent signs, so it has to run: what is begun before it is enrolled waits for that, and what is still executed when
+    /// <see cref="RunAsync"/> has ended cannot be recorded any more (<see cref="EffectProblem.Unrecorded"/>). Make one and keep it; dispose of it.
+    /// </summary>
+    /// <param name="configure">Changes leases, retention and waits: <c>agent.Effects(o => o with { Lease = … })</c>.</param>
+    public MeshEffects Effects(Func<MeshEffectsOptions, MeshEffectsOptions>? configure = null)
+    {
+        MeshEffectsOptions options = new() { Node = _options.Node, Agent = this };
+        return new MeshEffects(configure?.Invoke(options) ?? options);
+    }
+
     /// <summary>Stops it as cancelling does, and waits for its end.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -68,6 +82,19 @@ public sealed class MeshAgent : IAsyncDisposable
         await _disposed.CancelAsync().ConfigureAwait(false);
         await _running.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false);
         _disposed.Dispose();
+    }
+
+    /// <summary>Ends with its id when it is enrolled; cancelled when it ended before that.</summary>
+    internal Task<AgentId> Known => _known.Task;
+
+    /// <summary>Who signs, and the mesh's time as it knows it. Throws <see cref="ObjectDisposedException"/> when it has ended. Not before <see cref="Known"/>.</summary>
+    internal (AgentIdentity Self, Instant Now) Signing
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_hasEnded, this);
+            return (Self, _clock.Now);
+        }
     }
 
     private AgentIdentity Self => _folder!.Current!;
@@ -79,12 +106,18 @@ public sealed class MeshAgent : IAsyncDisposable
         try
         {
             await EnrolAsync(stop.Token).ConfigureAwait(false);
+            _known.TrySetResult(Self.Id);
             _desk = new DeliveryDesk(_options, Self.Id, _clock, handler, ack => _session?.TrySend(ack));
             while (true) await ConnectOnceAsync(stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // The way to end an agent.
+        }
+        finally
+        {
+            _hasEnded = true;
+            _known.TrySetCanceled(CancellationToken.None);
         }
     }
 

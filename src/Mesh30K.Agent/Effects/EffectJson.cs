@@ -10,9 +10,9 @@ internal sealed record FinishBody(string Principal, string Key, long Epoch, stri
 
 internal sealed record ReplyBody(string Outcome, EffectBody? Effect);
 
-internal sealed record EffectBody(string Key, string Status, long Epoch, long Attempts, string? Executor, string? ResolvedBy, string? Note, byte[]? Output);
+internal sealed record EffectBody(string Principal, string Key, string Status, long Epoch, long Attempts, string? Executor, string? ResolvedBy, string? Note, byte[]? Output);
 
-internal sealed record ProblemBody(string? Title, string? Detail);
+internal sealed record ProblemBody(string? Title, string? Detail, string? Code);
 
 /// <summary>The bodies of docs/protocol/http-api.md, Effects.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]

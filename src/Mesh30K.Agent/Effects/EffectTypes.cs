@@ -3,14 +3,21 @@ namespace Mesh30K.Agent.Effects;
 /// <summary>How <see cref="MeshEffects"/> reaches its node. Immutable.</summary>
 public sealed record MeshEffectsOptions
 {
-    /// <summary>The node's base address; another machine's has to be https, as the key goes there.</summary>
+    internal const string PrincipalOfOperators = "default";
+
+    /// <summary>The node's base address; another machine's has to be https, as a key or signatures go there.</summary>
     public required Uri Node { get; init; }
 
-    /// <summary>The node's operator key, the content of its <c>operator.key</c>. Never logged, never kept elsewhere. Whoever has it may do all that an operator may.</summary>
-    public required string OperatorKey { get; init; }
+    /// <summary>The agent that signs: then the effects are its own, and it may use no others. It has to run (<see cref="MeshAgent.RunAsync"/>). Null for an operator. Default null.</summary>
+    public MeshAgent? Agent { get; init; }
 
-    /// <summary>In whose name effects are done: the same key of two principals is two effects. Default <c>default</c>, as for <c>mesh effect</c>.</summary>
-    public string Principal { get; init; } = "default";
+    /// <summary>
+    /// The node's operator key, the content of its <c>operator.key</c>; null for an agent. Never logged, never kept elsewhere. Whoever has it may do all that an operator may. Default null; one of the two is needed.
+    /// </summary>
+    public string? OperatorKey { get; init; }
+
+    /// <summary>In whose name effects are done: the same key of two principals is two effects. Default <c>default</c>, as for <c>mesh effect</c>. An agent's are its own (<c>agent:ID</c>); it names none here.</summary>
+    public string? Principal { get; init; }
 
     /// <summary>When nothing was heard of the caller for so long it counts as crashed; renewed at a third of it. Default 60 s, at least 1 s. Longer leaves a crash unnoticed for longer.</summary>
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(60);
@@ -25,14 +32,16 @@ public sealed record MeshEffectsOptions
     public TimeSpan WaitForOther { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>Never shows the key.</summary>
-    public override string ToString() => $"MeshEffectsOptions({Node}, {Principal})";
+    public override string ToString() => $"MeshEffectsOptions({Node}, {(Agent is null ? Principal ?? PrincipalOfOperators : "of an agent")})";
 
     internal void Validate()
     {
         if (!Node.IsAbsoluteUri || Node.Scheme is not ("http" or "https")) throw new ArgumentException("Node must be an address such as http://127.0.0.1:7300", nameof(Node));
         if (Node is { Scheme: "http", IsLoopback: false }) throw new ArgumentException($"Node {Node} is another machine: use https, or a tunnel to 127.0.0.1", nameof(Node));
-        ArgumentException.ThrowIfNullOrWhiteSpace(OperatorKey);
-        ArgumentException.ThrowIfNullOrWhiteSpace(Principal);
+        if (Agent is null) ArgumentException.ThrowIfNullOrWhiteSpace(OperatorKey);
+        else if (OperatorKey is not null) throw new ArgumentException("give the operator's key or an agent, not both", nameof(OperatorKey));
+        else if (Principal is not null) throw new ArgumentException("an agent's effects are its own: name no principal", nameof(Principal));
+        if (Principal is not null) ArgumentException.ThrowIfNullOrWhiteSpace(Principal);
         ArgumentOutOfRangeException.ThrowIfLessThan(Lease, TimeSpan.FromSeconds(1));
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(NodeWithin, TimeSpan.Zero);
     }
@@ -69,7 +78,7 @@ public enum EffectProblem
     /// <summary>Another one executes it, and did so for as long as was to be waited.</summary>
     Held,
 
-    /// <summary>The node refused: another request under this key, a bound, a wrong field or the wrong operator key. Nothing ran.</summary>
+    /// <summary>The node refused: another request under this key, a bound, a wrong field, the wrong operator key or an agent's signature that does not count. Nothing ran.</summary>
     Refused,
 
     /// <summary>The node was not to be reached. Nothing ran.</summary>

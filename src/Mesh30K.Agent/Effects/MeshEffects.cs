@@ -1,11 +1,10 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Mesh30K.Agent.Timing;
 using Mesh30K.Protocol.Json;
+using Mesh30K.Protocol.Signing;
 
 namespace Mesh30K.Agent.Effects;
 
@@ -18,11 +17,8 @@ namespace Mesh30K.Agent.Effects;
 /// </remarks>
 public sealed class MeshEffects : IDisposable
 {
-    private const int AnswerBytesMax = 1 << 20;
-    private static readonly TimeSpan CallWithin = TimeSpan.FromSeconds(15);
-
     private readonly MeshEffectsOptions _options;
-    private readonly HttpClient _http;
+    private readonly NodeClient _node;
 
     /// <summary>Throws <see cref="ArgumentException"/> for options out of range; nothing else happens yet.</summary>
     public MeshEffects(MeshEffectsOptions options)
@@ -30,13 +26,7 @@ public sealed class MeshEffects : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, ConnectTimeout = CallWithin })
-        {
-            BaseAddress = options.Node,
-            Timeout = CallWithin,
-            MaxResponseContentBufferSize = AnswerBytesMax,
-        };
-        _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", options.OperatorKey.Trim());
+        _node = new NodeClient(options);
     }
 
     /// <summary>
@@ -55,7 +45,8 @@ public sealed class MeshEffects : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(key);
         ArgumentNullException.ThrowIfNull(effect);
         string executor = FormattableString.Invariant($"{Environment.ProcessId}/{Guid.NewGuid():N}"); // of its own: the same one would be given the same epoch
-        StartBody start = new(_options.Principal, key, PayloadHash.Of(request.Span).ToString(), executor, honoursKey, _options.Retention.TotalSeconds, _options.Lease.TotalSeconds);
+        string principal = await PrincipalAsync(cancel).ConfigureAwait(false);
+        StartBody start = new(principal, key, PayloadHash.Of(request.Span).ToString(), executor, honoursKey, _options.Retention.TotalSeconds, _options.Lease.TotalSeconds);
         long from = Stopwatch.GetTimestamp();
         for (int failures = 0; ; failures++)
         {
@@ -68,7 +59,7 @@ public sealed class MeshEffects : IDisposable
         }
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _node.Dispose();
 
     private async Task<EffectRecord> ExecuteAsync(EffectBody started, Func<EffectExecution, CancellationToken, Task<byte[]>> effect, bool honoursKey, long asked, CancellationToken cancel)
     {
@@ -111,7 +102,7 @@ public sealed class MeshEffects : IDisposable
     private async Task YieldAsync(EffectBody started)
     {
         const double leastS = 0.001;
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(new RenewBody(_options.Principal, started.Key, started.Epoch, leastS), EffectJson.Default.RenewBody);
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(new RenewBody(started.Principal, started.Key, started.Epoch, leastS), EffectJson.Default.RenewBody);
         try
         {
             _ = await TryAsync("renew", json, EffectProblem.Unavailable, CancellationToken.None).ConfigureAwait(false);
@@ -130,7 +121,7 @@ public sealed class MeshEffects : IDisposable
             while (true)
             {
                 await Task.Delay(_options.Lease / 3, ended).ConfigureAwait(false);
-                await AskAsync("renew", new RenewBody(_options.Principal, started.Key, started.Epoch, _options.Lease.TotalSeconds), EffectJson.Default.RenewBody, EffectProblem.Unavailable, ended).ConfigureAwait(false);
+                await AskAsync("renew", new RenewBody(started.Principal, started.Key, started.Epoch, _options.Lease.TotalSeconds), EffectJson.Default.RenewBody, EffectProblem.Unavailable, ended).ConfigureAwait(false);
             }
         }
         catch (Exception over) when (over is OperationCanceledException or MeshEffectException)
@@ -141,7 +132,7 @@ public sealed class MeshEffects : IDisposable
 
     private async Task<EffectBody> FinishAsync(EffectBody started, string report, byte[] output, CancellationToken cancel)
     {
-        FinishBody body = new(_options.Principal, started.Key, started.Epoch, report, output);
+        FinishBody body = new(started.Principal, started.Key, started.Epoch, report, output);
         return (await AskAsync("finish", body, EffectJson.Default.FinishBody, EffectProblem.Unrecorded, cancel).ConfigureAwait(false)).Effect!;
     }
 
@@ -157,45 +148,66 @@ public sealed class MeshEffects : IDisposable
     private async Task<ReplyBody> AskAsync<T>(string verb, T body, JsonTypeInfo<T> type, EffectProblem whenUnreached, CancellationToken cancel)
     {
         byte[] json = JsonSerializer.SerializeToUtf8Bytes(body, type);
+        SessionPauses pauses = new(Random.Shared);
         long from = Stopwatch.GetTimestamp();
-        for (int failures = 0; ; failures++)
+        while (true)
         {
-            (ReplyBody? reply, string why) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
+            (ReplyBody? reply, string why, TimeSpan? after) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
             if (reply is not null) return reply;
             if (Stopwatch.GetElapsedTime(from) > _options.NodeWithin) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
-            await Task.Delay(SessionPauses.Backoff.Pause(failures, Random.Shared), cancel).ConfigureAwait(false);
+            await Task.Delay(pauses.Next(after), cancel).ConfigureAwait(false);
         }
     }
 
-    private async Task<(ReplyBody? Reply, string Why)> TryAsync(string verb, byte[] json, EffectProblem whenUnreached, CancellationToken cancel)
+    private async Task<(ReplyBody? Reply, string Why, TimeSpan? After)> TryAsync(string verb, byte[] json, EffectProblem whenUnreached, CancellationToken cancel)
     {
         try
         {
-            using ByteArrayContent content = new(json);
-            content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-            using HttpResponseMessage response = await _http.PostAsync(new Uri($"/v1/effects/{verb}", UriKind.Relative), content, cancel).ConfigureAwait(false);
-            byte[] answer = await response.Content.ReadAsByteArrayAsync(cancel).ConfigureAwait(false);
-            if (response.IsSuccessStatusCode) return (JsonSerializer.Deserialize(answer, EffectJson.Default.ReplyBody), "");
-            string detail = DetailOf(answer) ?? $"the node answered {(int)response.StatusCode}";
-            if (response.StatusCode is HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError) return (null, detail);
+            NodeAnswer answer = await _node.SendAsync(HttpMethod.Post, $"/v1/effects/{verb}", json, cancel).ConfigureAwait(false);
+            if (answer.IsSuccess) return (JsonSerializer.Deserialize(answer.Body, EffectJson.Default.ReplyBody), "", null);
+            ProblemBody? problem = ProblemOf(answer.Body);
+            string detail = problem?.Detail ?? problem?.Title ?? $"the node answered {answer.Status}";
+            // A signature that came too late, or twice over a broken connection, is made anew.
+            if (answer.Status is 429 or >= 500 || problem?.Code is "replayed" or "signature_expired") return (null, detail, answer.RetryAfter);
             throw new MeshEffectException(whenUnreached == EffectProblem.Unrecorded ? EffectProblem.Unrecorded : EffectProblem.Refused, detail);
         }
         catch (Exception failed) when (failed is HttpRequestException or JsonException || (failed is OperationCanceledException && !cancel.IsCancellationRequested))
         {
-            return (null, failed.Message);
+            return (null, failed.Message, null);
+        }
+        catch (MeshAgentEndedException ended)
+        {
+            throw new MeshEffectException(whenUnreached, ended.Message, ended);
         }
     }
 
-    private static string? DetailOf(byte[] answer)
+    private static ProblemBody? ProblemOf(byte[] answer)
     {
         try
         {
-            ProblemBody? problem = JsonSerializer.Deserialize(answer, EffectJson.Default.ProblemBody);
-            return problem?.Detail ?? problem?.Title;
+            return JsonSerializer.Deserialize(answer, EffectJson.Default.ProblemBody);
         }
         catch (JsonException)
         {
             return null;
+        }
+    }
+
+    /// <summary>In whose name. An agent is known when it is enrolled.</summary>
+    private async Task<string> PrincipalAsync(CancellationToken cancel)
+    {
+        if (_options.Agent is not { } agent) return _options.Principal ?? MeshEffectsOptions.PrincipalOfOperators;
+        try
+        {
+            return AgentRequest.PrincipalOf(await agent.Known.WaitAsync(_options.NodeWithin, cancel).ConfigureAwait(false));
+        }
+        catch (TimeoutException late)
+        {
+            throw new MeshEffectException(EffectProblem.Unavailable, $"the agent was not enrolled within {_options.NodeWithin}: its effects need its RunAsync", late);
+        }
+        catch (OperationCanceledException ended) when (!cancel.IsCancellationRequested)
+        {
+            throw new MeshEffectException(EffectProblem.Unavailable, "the agent has ended, and nobody can sign for it", ended);
         }
     }
 }

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Mesh30K.Node.Api.Callers;
+using Mesh30K.Protocol.Identity;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -47,6 +49,12 @@ public sealed record ApiHostOptions
 
     /// <summary>The secret asked for under /v1.</summary>
     public required OperatorKey Key { get; init; }
+
+    /// <summary>Judges the signatures of agents, for endpoints that are open to them; null: only the operator may call. Default null.</summary>
+    public SignatureGate? Signatures { get; init; }
+
+    /// <summary>The mesh's clock, by which signatures are judged. Default the system's.</summary>
+    public Func<Instant> Now { get; init; } = static () => Instant.From(DateTimeOffset.UtcNow);
 
     /// <summary>What <c>/readyz</c> asks. Default nothing.</summary>
     public IReadOnlyList<ReadinessCheck> Readiness { get; init; } = [];
@@ -127,7 +135,7 @@ public sealed class ApiHost : IAsyncDisposable
         WebApplication app = builder.Build();
         app.UseMiddleware<ProblemMiddleware>();
         app.UseRouting();
-        app.UseMiddleware<OperatorKeyMiddleware>(options.Key);
+        app.UseMiddleware<CallerMiddleware>(new CallerRules(options.Key, options.Signatures, options.Now));
         options.ConfigurePipeline(app);
         app.MapHealth(options.Readiness);
         options.Map(app);

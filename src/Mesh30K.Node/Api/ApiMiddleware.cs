@@ -18,25 +18,6 @@ public static class ApiConventions
         where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new WithoutOperatorKeyAttribute());
 }
 
-/// <summary>Asks for the operator key for everything under /v1, known or not: a stranger does not learn which paths exist.</summary>
-internal sealed class OperatorKeyMiddleware(RequestDelegate next, OperatorKey key)
-{
-    private const string Scheme = "Bearer ";
-
-    public Task InvokeAsync(HttpContext context)
-    {
-        bool asks = context.Request.Path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase)
-            && context.GetEndpoint()?.Metadata.GetMetadata<WithoutOperatorKeyAttribute>() is null;
-        return !asks || IsOperator(context.Request) ? next(context) : Problem.Unauthorized().ExecuteAsync(context);
-    }
-
-    private bool IsOperator(HttpRequest request)
-    {
-        if (request.Headers.Authorization is not [{ } header]) return false;
-        return header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) && key.Matches(header.AsSpan(Scheme.Length).Trim());
-    }
-}
-
 /// <summary>Turns what is left without an answer into a problem: unknown paths, wrong methods, refused bodies and bugs.</summary>
 internal sealed partial class ProblemMiddleware(RequestDelegate next, ILogger<ProblemMiddleware> log)
 {

@@ -1,5 +1,6 @@
 using System.Net;
 using Mesh30K.Coordination.Cascades;
+using Mesh30K.Node.Api.Callers;
 using Mesh30K.Node.Api.Channels;
 using Mesh30K.Node.Api.Effects;
 using Mesh30K.Node.Api.Identity;
@@ -32,6 +33,9 @@ public sealed record NodeServerOptions
 
     /// <summary>Which webhooks may be called, and how.</summary>
     public WebhookOptions Webhooks { get; init; } = new();
+
+    /// <summary>How long agents' signed requests count.</summary>
+    public SignatureOptions Signatures { get; init; } = new();
 
     /// <summary>Maps further endpoints beside the mesh's own.</summary>
     public Action<IEndpointRouteBuilder> Map { get; init; } = _ => { };
@@ -113,6 +117,8 @@ public sealed class NodeServer : IAsyncDisposable
                     Address = options.Listen.Address,
                     Port = options.Listen.Port,
                     Key = key,
+                    Signatures = new SignatureGate(identity.Mesh.MeshId, identity.Directory.KeyOf, identity.Now, options.Signatures),
+                    Now = () => identity.Now,
                     ConnectionsMax = links.ConnectionsMax + ProcessLimits.HttpConnections,
                     ConfigurePipeline = AgentLinkEndpoints.Use,
                     Readiness = ChecksOf(mesh, channels, identity, links, webhooks),

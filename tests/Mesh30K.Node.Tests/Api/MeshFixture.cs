@@ -114,7 +114,7 @@ internal sealed class MeshFixture : IAsyncDisposable
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public static async Task<MeshFixture> StartAsync(OperationSpec? defaults = null)
+    public static async Task<MeshFixture> StartAsync(OperationSpec? defaults = null, Func<NodeServerOptions, NodeServerOptions>? configure = null)
     {
         string[] ids = [.. Enumerable.Range(0, Agents).Select(i => $"{(i < 10 ? "human" : i < 12 ? "conflict" : i < 14 ? "silent" : i % 2 == 0 ? "edge" : "gpu")}-{i:000}")];
         MeshHostOptions options = new() { Loops = 2, Settings = new MeshSettings { Shape = new MeshShape(3, 10, 10) }, IdSeed = 7 };
@@ -125,7 +125,7 @@ internal sealed class MeshFixture : IAsyncDisposable
         host.Start();
         DirectoryInfo folder = Directory.CreateTempSubdirectory("mesh-node-");
         NodeServerOptions serving = new() { Listen = new(System.Net.IPAddress.Loopback, 0), DataDirectory = folder.FullName, Defaults = defaults ?? new OperationSpec() };
-        return new MeshFixture(host, link, await NodeServer.StartAsync(host, serving, Cancel), folder);
+        return new MeshFixture(host, link, await NodeServer.StartAsync(host, configure?.Invoke(serving) ?? serving, Cancel), folder);
     }
 
     public Task<HttpResponseMessage> PostAsync(string json, string query = "") =>

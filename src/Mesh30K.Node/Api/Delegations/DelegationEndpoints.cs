@@ -124,12 +124,25 @@ internal sealed class DelegationEndpoints(MeshHost mesh, Func<string?> refusal, 
         DelegationView view = new(
             job.Id.ToString(), job.Outcome is null ? "running" : "ended",
             job.Outcome is { } outcome ? JsonNamingPolicy.SnakeCaseUpper.ConvertName(outcome.ToString()) : null,
-            winner?.Agent.Value, winner?.Result is { } result ? JsonElement.Parse(result) : null, job.StartedAt, Ms(job.DurationMs),
+            winner?.Agent.Value, winner?.Result is { } result ? ResultOf(result) : null, job.StartedAt, Ms(job.DurationMs),
             [
                 .. candidates.Select(c => new DelegationCandidateView(
                     c.Agent.Value, JsonNamingPolicy.SnakeCaseLower.ConvertName(c.Outcome.ToString()), c.Why, Ms(c.ExpectedMs)!.Value, Ms(c.AskedAfterMs), Ms(c.TookMs), c.OperationId)),
             ]);
         return context.Response.WriteAsJsonAsync(view, ApiViews.Default.DelegationView, cancellationToken: context.RequestAborted);
+    }
+
+    /// <summary>An agent's result is any text: as JSON where it is JSON, else as a text.</summary>
+    private static JsonElement ResultOf(string result)
+    {
+        try
+        {
+            return JsonElement.Parse(result);
+        }
+        catch (JsonException)
+        {
+            return JsonElement.Parse($"\"{JsonEncodedText.Encode(result)}\"");
+        }
     }
 
     private static double? Ms(double? ms) => ms is { } given ? Math.Round(given, 3) : null;

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Mesh30K.Consistency.Strong.Ledger;
+using Mesh30K.Node.Api.Callers;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -16,15 +17,16 @@ internal sealed class EffectEndpoints(ILedger ledger)
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/effects", (RequestDelegate)(context => GuardedAsync(context, ListAsync)));
-        routes.MapGet("/v1/effects/one", (RequestDelegate)(context => GuardedAsync(context, OneAsync)));
-        routes.MapPost("/v1/effects/start", Takes(EffectRequestJson.Default.Start, static (r, e) => r.Command(e)));
-        routes.MapPost("/v1/effects/renew", Takes(EffectRequestJson.Default.Renew, static (r, e) => r.Command(e)));
-        routes.MapPost("/v1/effects/finish", Takes(EffectRequestJson.Default.Finish, static (r, e) => r.Command(e)));
+        routes.MapGet("/v1/effects", (RequestDelegate)(context => GuardedAsync(context, ListAsync))).OpenToAgents();
+        routes.MapGet("/v1/effects/one", (RequestDelegate)(context => GuardedAsync(context, OneAsync))).OpenToAgents();
+        routes.MapPost("/v1/effects/start", Takes(EffectRequestJson.Default.Start, static (r, e) => r.Command(e))).OpenToAgents();
+        routes.MapPost("/v1/effects/renew", Takes(EffectRequestJson.Default.Renew, static (r, e) => r.Command(e))).OpenToAgents();
+        routes.MapPost("/v1/effects/finish", Takes(EffectRequestJson.Default.Finish, static (r, e) => r.Command(e))).OpenToAgents();
+        // A person decides: whether an effect in doubt took place is not for its executor to say.
         routes.MapPost("/v1/effects/resolve", Takes(EffectRequestJson.Default.Resolve, static (r, e) => r.Command(e)));
     }
 
-    private RequestDelegate Takes<T>(JsonTypeInfo<T> type, Func<T, List<FieldProblem>, LedgerCommand?> commandOf)
+    private RequestDelegate Takes<T>(JsonTypeInfo<T> type, Func<T, List<FieldProblem>, LedgerCommand.Effect?> commandOf)
         where T : class
     {
         return AnswerAsync;
@@ -52,14 +54,20 @@ internal sealed class EffectEndpoints(ILedger ledger)
 
     private async Task<Problem?> ListAsync(HttpContext context)
     {
-        QueryFields query = new(context.Request, "status", "limit", "after_principal", "after_key");
+        QueryFields query = new(context.Request, "principal", "status", "limit", "after_principal", "after_key");
         string? word = query.OneOf("status", [.. Enum.GetValues<EffectStatus>().Select(EffectView.NameOf)]);
         int limit = query.Integer("limit", 1, LedgerLimits.PageMax) ?? LimitDefault;
+        AgentCaller? agent = AgentCaller.Of(context);
+        string? only = query.Text("principal") ?? agent?.Principal;
         (string? principal, string? key) = (query.Text("after_principal"), query.Text("after_key"));
         if (principal is null != key is null) query.Add("after_key", key ?? "", "goes with after_principal: both are the next ones of the page before");
+        if (only is not null && principal is not null && principal != only) query.Add("after_principal", principal, "must be the principal whose effects are listed");
         if (query.Problem is { } wrong) return wrong;
-        LedgerQuery.List list = new(LedgerEntryKind.Effect, word is null ? null : EffectView.StatusOf(word), key is null ? null : new LedgerKey(principal!, key), limit);
+        if (agent is not null && only != agent.Principal) return agent.OtherPrincipal();
+        LedgerKey? after = key is not null ? new LedgerKey(principal!, key) : only is not null ? new LedgerKey(only, "") : null; // no key is empty: the first of a principal comes after this
+        LedgerQuery.List list = new(LedgerEntryKind.Effect, word is null ? null : EffectView.StatusOf(word), after, limit);
         LedgerPage<LedgerEntry> page = await ledger.ReadAsync(list, Within, context.RequestAborted).ConfigureAwait(false);
+        if (only is not null) page = new LedgerPage<LedgerEntry>([.. page.Items.Where(e => e.Id.Scope == only)], page.Next?.Scope == only ? page.Next : null);
         await context.Response.WriteAsJsonAsync(EffectPage.Of(page), EffectViews.Default.EffectPage, cancellationToken: context.RequestAborted).ConfigureAwait(false);
         return null;
     }
@@ -71,21 +79,23 @@ internal sealed class EffectEndpoints(ILedger ledger)
         if (principal is null) query.Add("principal", "", "is needed");
         if (key is null) query.Add("key", "", "is needed");
         if (query.Problem is { } wrong) return wrong;
+        if (AgentCaller.Of(context) is { } agent && principal != agent.Principal) return agent.OtherPrincipal();
         LedgerPage<LedgerEntry> found = await ledger.ReadAsync(new LedgerQuery.Find(LedgerEntryKind.Effect, new LedgerKey(principal!, key!)), Within, context.RequestAborted).ConfigureAwait(false);
         if (found.Items is not [LedgerEffect effect]) return Problem.NotFound($"No effect is known under the key {key} of {principal}.", "It was never recorded, or its retention is over.") with { Code = "not_found" };
         await context.Response.WriteAsJsonAsync(EffectView.Of(effect, withOutput: true), EffectViews.Default.EffectView, cancellationToken: context.RequestAborted).ConfigureAwait(false);
         return null;
     }
 
-    private async Task<Problem?> DoAsync<T>(HttpContext context, JsonTypeInfo<T> type, Func<T, List<FieldProblem>, LedgerCommand?> commandOf)
+    private async Task<Problem?> DoAsync<T>(HttpContext context, JsonTypeInfo<T> type, Func<T, List<FieldProblem>, LedgerCommand.Effect?> commandOf)
         where T : class
     {
         if (new QueryFields(context.Request).Problem is { } unknown) return unknown;
         JsonBody<T> body = await JsonBody.ReadAsync(context, type).ConfigureAwait(false);
         if (!body.IsValid) return body.Problem;
         List<FieldProblem> errors = [];
-        LedgerCommand? command = commandOf(body.Value, errors);
+        LedgerCommand.Effect? command = commandOf(body.Value, errors);
         if (errors.Count > 0) return Problem.BadFields(errors);
+        if (AgentCaller.Of(context) is { } agent && command!.Principal != agent.Principal) return agent.OtherPrincipal();
         LedgerAnswer answer = await ledger.AskAsync(command!, Within, CancellationToken.None).ConfigureAwait(false); // a caller that has gone learns by asking again
         if (answer.Reply is not { } reply)
         {

@@ -9,25 +9,25 @@ internal static class EffectRequests
 {
     internal sealed record Start(string Principal, string Key, string Request, string Executor, bool HonoursKey = false, double RetentionS = 86_400, double LeaseS = 60)
     {
-        public LedgerCommand? Command(List<FieldProblem> errors) => HashOf(Request, errors) is { } hash
+        public LedgerCommand.Effect? Command(List<FieldProblem> errors) => HashOf(Request, errors) is { } hash
             ? new LedgerCommand.Start(Principal, Key, hash, HonoursKey, SpanOf("retention_s", RetentionS, errors), Executor, SpanOf("lease_s", LeaseS, errors))
             : null;
     }
 
     internal sealed record Renew(string Principal, string Key, long Epoch, double LeaseS = 60)
     {
-        public LedgerCommand Command(List<FieldProblem> errors) => new LedgerCommand.Renew(Principal, Key, Epoch, SpanOf("lease_s", LeaseS, errors));
+        public LedgerCommand.Effect Command(List<FieldProblem> errors) => new LedgerCommand.Renew(Principal, Key, Epoch, SpanOf("lease_s", LeaseS, errors));
     }
 
     internal sealed record Finish(string Principal, string Key, long Epoch, string Report, byte[]? Output = null)
     {
-        public LedgerCommand Command(List<FieldProblem> errors) =>
+        public LedgerCommand.Effect Command(List<FieldProblem> errors) =>
             new LedgerCommand.Finish(Principal, Key, Epoch, WordOf("report", Report, errors, ("done", EffectReport.Done), ("failed", EffectReport.Failed), ("not_run", EffectReport.NotRun)), Output ?? []);
     }
 
     internal sealed record Resolve(string Principal, string Key, long Epoch, string Verdict, string By, string Note = "", byte[]? Output = null)
     {
-        public LedgerCommand Command(List<FieldProblem> errors) => new LedgerCommand.Resolve(
+        public LedgerCommand.Effect Command(List<FieldProblem> errors) => new LedgerCommand.Resolve(
             Principal, Key, Epoch, WordOf("verdict", Verdict, errors, ("done", EffectVerdict.Done), ("not_done", EffectVerdict.NotDone), ("abandon", EffectVerdict.Abandon)), By, Note, Output ?? []);
     }
 
