@@ -76,14 +76,22 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
     /// <summary>From now on its end is no surprise.</summary>
     public void ExpectEnd() => _mayEnd = true;
 
-    /// <summary>Kills it with SIGKILL, also when it stands still; back when it is dead.</summary>
-    public async Task KillAsync()
+    /// <summary>Sends it SIGKILL, also when it stands still: from here on it computes nothing and says nothing more, though it may not be dead before its disk answers.</summary>
+    public void SendKill()
     {
-        if (_process is null) return;
         _mayEnd = true;
-        if (!_process.HasExited) _process.Kill();
-        await _process.WaitForExitAsync().ConfigureAwait(false);
+        if (_process is { HasExited: false }) _process.Kill();
     }
+
+    /// <summary>Kills it; back when it is dead.</summary>
+    public Task KillAsync()
+    {
+        SendKill();
+        return _process is null ? Task.CompletedTask : _process.WaitForExitAsync();
+    }
+
+    /// <summary>Another process of the same server on the same data.</summary>
+    public ServerProcess Another() => new(number, groupFolder, dataFolder);
 
     /// <summary>Waits for its end; false when it still runs after that time.</summary>
     public async Task<bool> EndedAsync(TimeSpan atMost, CancellationToken stop)
