@@ -140,7 +140,7 @@ internal static class NemesisPlan
     {
         bool hitsLeader = random.Next(100) < 65;
         double lastsMs = random.Next(400, kind == FaultKind.Stop ? 3_000 : 4_000);
-        double aheadMs = random.Next(50, 400);
+        double aheadMs = random.Next(200, 1_200); // a write takes that long where there is much else to do
         int pick = random.Next(1 << 20);
         bool cutsClients = random.Next(100) < 35, loses = random.Next(2) == 0;
         if (kind is FaultKind.Reset or FaultKind.Second) lastsMs = 0;
@@ -149,7 +149,7 @@ internal static class NemesisPlan
         hitsLeader = kind == FaultKind.PowerAllBehind || (hitsLeader && kind is not (FaultKind.KillAll or FaultKind.Split) && !IsPowerOfAll(kind));
         cutsClients &= kind is FaultKind.CutOff or FaultKind.CutOut or FaultKind.CutIn;
         if (!IsPowerOfAll(kind) || kind == FaultKind.PowerAll) aheadMs = 0;
-        if (kind == FaultKind.PowerAllInSnapshot) aheadMs /= 4;
+        if (kind == FaultKind.PowerAllInSnapshot) aheadMs /= 10;
         TimeSpan at = TimeSpan.FromMilliseconds(ms);
         return new PlannedFault(at, at + TimeSpan.FromMilliseconds(lastsMs), kind, hitsLeader, pick, cutsClients, loses, TimeSpan.FromMilliseconds(aheadMs), meets);
     }
