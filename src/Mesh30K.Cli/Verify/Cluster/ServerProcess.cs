@@ -18,8 +18,14 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
     private TaskCompletionSource _listens = new();
     private bool _mayEnd = true;
 
-    /// <summary>Its process; 0 when it has none.</summary>
-    public int Pid => _process is { HasExited: false } running ? running.Id : 0;
+    /// <summary>Its process; 0 when it has none. Any thread may read it, also while it is started.</summary>
+    public int Pid
+    {
+        get
+        {
+            lock (_said) return _process is { HasExited: false } running ? running.Id : 0;
+        }
+    }
 
     /// <summary>What it said last, on stderr.</summary>
     public string Said
@@ -57,9 +63,12 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
         };
         process.ErrorDataReceived += (_, line) => Hear(line.Data);
         process.Exited += (_, _) => listens.TrySetException(new IOException($"server {number} ended while it started: {Said}"));
-        _process?.Dispose();
-        _process = process;
         process.Start();
+        lock (_said)
+        {
+            _process?.Dispose();
+            _process = process; // not before: one that was not started cannot say whether it has ended
+        }
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         try
