@@ -78,7 +78,7 @@ internal sealed class VerifyClusterCommand : VerbCommand
         Views.Line(console, string.Create(CultureInfo.InvariantCulture, $"{r.Verdict}: {r.Operations:N0} operations of {r.Clients} clients on {r.Keys:N0} keys of a group of {r.Nodes}, {r.FaultsInjected} faults in {r.Seconds} s, seed {r.Seed}"));
         foreach ((string op, OperationCounts n) in (IEnumerable<(string, OperationCounts)>)[("get", r.Get), ("put", r.Put), ("cas", r.Cas)])
             Views.Line(console, string.Create(CultureInfo.InvariantCulture, $"  {op}: {n.Ok:N0} ok, {n.Fail:N0} fail, {n.Unknown:N0} unknown"));
-        Views.Line(console, "  faults: " + string.Join(", ", r.Faults.Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Value} {f.Key}"))) + string.Create(CultureInfo.InvariantCulture, $"; {r.FaultsMissed} missed"));
+        Views.Line(console, "  faults: " + string.Join(", ", r.Faults.Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Value} {f.Key}"))) + string.Create(CultureInfo.InvariantCulture, $"; {r.FaultsMissed} missed; late by {r.LateMsMedian} ms, at most {r.LateMsMax} ms"));
         Views.Line(console, string.Create(CultureInfo.InvariantCulture, $"  {r.Failovers} failovers: median {r.FailoverMsMedian} ms, longest {r.FailoverMsMax} ms; all served again {r.QuietAfterMs} ms after the last fault; lost writes: {r.Lost}"));
         foreach (ClusterViolation v in r.Violations) Views.Line(console, "  " + Client.Plain.Line($"{v.Key}: line {v.Line} fits no order: {v.Operation}{(v.IsLoss ? " (an acknowledged write is lost)" : "")}"));
         foreach (string key in r.Undecided) Views.Line(console, "  " + Client.Plain.Line($"{key}: undecided"));

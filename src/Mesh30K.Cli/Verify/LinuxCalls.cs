@@ -15,6 +15,10 @@ internal static partial class LinuxCalls
     /// <summary>Neither its journal nor data are written any more: as when the power fails. (0 would write everything first.)</summary>
     private const uint WithoutFlush = 2;
 
+    /// <summary>_IOWR('X', 119, int) and _IOWR('X', 120, int): a file system stands still, and goes on.</summary>
+    private const uint FreezeRequest = 0xC004_5877;
+    private const uint ThawRequest = 0xC004_5878;
+
     private const int DetachedUnmount = 2;
 
     public enum Signal
@@ -37,14 +41,23 @@ internal static partial class LinuxCalls
     }
 
     /// <summary>Cuts the power of the ext4 file system on which a folder is: every call on it fails with EIO until it is unmounted, and what was not synced is lost.</summary>
-    public static void CutPower(string folder)
+    public static void CutPower(string folder) => Control(folder, Ext4Shutdown, WithoutFlush, "shut the file system of", "down");
+
+    /// <summary>
+    /// Writes everything that the file system holds and lets it stand still: whoever would change it waits, and no signal ends that wait. A file system frozen already is refused. Back when it stands still.
+    /// </summary>
+    public static void Freeze(string folder) => Control(folder, FreezeRequest, 0, "freeze the file system of", "");
+
+    /// <summary>Lets it go on.</summary>
+    public static void Thaw(string folder) => Control(folder, ThawRequest, 0, "thaw the file system of", "");
+
+    private static void Control(string folder, uint request, uint value, string doing, string rest)
     {
         const int readOnlyCloseOnExec = 0x80000;
         int descriptor = Open(folder, readOnlyCloseOnExec);
         if (descriptor < 0) throw new IOException($"cannot open {folder}: {Marshal.GetLastPInvokeErrorMessage()}");
         using SafeFileHandle opened = new(descriptor, ownsHandle: true);
-        uint flags = WithoutFlush;
-        if (Control(opened, Ext4Shutdown, ref flags) != 0) throw new IOException($"cannot shut the file system of {folder} down: {Marshal.GetLastPInvokeErrorMessage()}");
+        if (Control(opened, request, ref value) != 0) throw new IOException($"cannot {doing} {folder} {rest}: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
     /// <summary>False while somebody has files of it open, or when nothing is mounted there.</summary>

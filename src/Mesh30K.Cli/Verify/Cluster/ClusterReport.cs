@@ -50,11 +50,18 @@ internal sealed record ClusterReport
     /// <summary>Compare-and-sets that were surely not taken, and so are not in the history.</summary>
     public required int CasNotTaken { get; init; }
 
+    public required int FaultsPlanned { get; init; }
+
     public required int FaultsInjected { get; init; }
 
     public required IReadOnlyDictionary<string, int> Faults { get; init; }
 
     public required int FaultsMissed { get; init; }
+
+    /// <summary>How long after its planned moment a fault began; null when there was none. Much more than a second: the machine had too much else to do.</summary>
+    public required double? LateMsMedian { get; init; }
+
+    public required double? LateMsMax { get; init; }
 
     /// <summary>Deaths of a leader by SIGKILL, with no other fault at the time, after which a write came through.</summary>
     public required int Failovers { get; init; }

@@ -2,7 +2,7 @@ using Mesh30K.Node.Ledger;
 
 namespace Mesh30K.Cli.Verify.Cluster;
 
-/// <summary>A group of servers 1 to N under test, and what can be done to it. One owner at a time. A fault is taken back by whoever caused it.</summary>
+/// <summary>A group of servers 1 to N under test, and what can be done to it. One owner, who may do things to several servers at once, to each one at a time. A fault is taken back by whoever caused it.</summary>
 internal interface ICluster : IAsyncDisposable
 {
     int Servers { get; }
@@ -22,8 +22,20 @@ internal interface ICluster : IAsyncDisposable
     /// <summary>Kills a server with SIGKILL; back when it is dead.</summary>
     Task KillAsync(int server);
 
-    /// <summary>Kills a server and takes from its disk what was not synced; back when it is dead.</summary>
-    Task LosePowerAsync(int server);
+    /// <summary>Servers lose power at once: they are killed, and their disks lose what was not synced, also where they stall. Back when they are dead. A disk has power again when its server is started.</summary>
+    Task LosePowerAsync(IReadOnlyList<int> servers);
+
+    /// <summary>Disks stand still; back when they do.</summary>
+    Task StallDisksAsync(IReadOnlyList<int> servers);
+
+    /// <summary>A disk that stands still goes on.</summary>
+    void LetDiskGoOn(int server);
+
+    /// <summary>Asks a server for a snapshot; back when it is made, or when the server could not.</summary>
+    Task SnapshotAsync(int server, CancellationToken stop);
+
+    /// <summary>Starts a second process of a running server on the same data, which has to end with that as its reason; back when it is dead.</summary>
+    Task StartSecondAsync(int server, CancellationToken stop);
 
     /// <summary>Starts a dead server; back when it listens.</summary>
     Task StartAsync(int server, CancellationToken stop);

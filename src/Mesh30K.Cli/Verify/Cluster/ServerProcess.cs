@@ -18,8 +18,14 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
     private TaskCompletionSource _listens = new();
     private bool _mayEnd = true;
 
-    /// <summary>Its process; 0 when it has none.</summary>
-    public int Pid => _process is { HasExited: false } running ? running.Id : 0;
+    /// <summary>Its process; 0 when it has none. Any thread may read it, also while it is started.</summary>
+    public int Pid
+    {
+        get
+        {
+            lock (_said) return _process is { HasExited: false } running ? running.Id : 0;
+        }
+    }
 
     /// <summary>What it said last, on stderr.</summary>
     public string Said
@@ -57,9 +63,12 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
         };
         process.ErrorDataReceived += (_, line) => Hear(line.Data);
         process.Exited += (_, _) => listens.TrySetException(new IOException($"server {number} ended while it started: {Said}"));
-        _process?.Dispose();
-        _process = process;
         process.Start();
+        lock (_said)
+        {
+            _process?.Dispose();
+            _process = process; // not before: one that was not started cannot say whether it has ended
+        }
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         try
@@ -76,14 +85,22 @@ internal sealed class ServerProcess(int number, string groupFolder, string dataF
     /// <summary>From now on its end is no surprise.</summary>
     public void ExpectEnd() => _mayEnd = true;
 
-    /// <summary>Kills it with SIGKILL, also when it stands still; back when it is dead.</summary>
-    public async Task KillAsync()
+    /// <summary>Sends it SIGKILL, also when it stands still: from here on it computes nothing and says nothing more, though it may not be dead before its disk answers.</summary>
+    public void SendKill()
     {
-        if (_process is null) return;
         _mayEnd = true;
-        if (!_process.HasExited) _process.Kill();
-        await _process.WaitForExitAsync().ConfigureAwait(false);
+        if (_process is { HasExited: false }) _process.Kill();
     }
+
+    /// <summary>Kills it; back when it is dead.</summary>
+    public Task KillAsync()
+    {
+        SendKill();
+        return _process is null ? Task.CompletedTask : _process.WaitForExitAsync();
+    }
+
+    /// <summary>Another process of the same server on the same data.</summary>
+    public ServerProcess Another() => new(number, groupFolder, dataFolder);
 
     /// <summary>Waits for its end; false when it still runs after that time.</summary>
     public async Task<bool> EndedAsync(TimeSpan atMost, CancellationToken stop)

@@ -16,6 +16,9 @@ public enum PlantedFault
     /// <summary>A leader's death takes the last writes with it, though they were acknowledged.</summary>
     WritesLostWithLeader,
 
+    /// <summary>Writes are acknowledged though disks stall, and a loss of power takes those with it.</summary>
+    AcknowledgedUnsynced,
+
     /// <summary>A read now and then tells what was there a moment ago.</summary>
     StaleRead,
 
@@ -46,6 +49,7 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
     private int _steps;
     private int _cuts;
     private int _faults;
+    private int? _synced;
 
     public List<string> Done { get; } = [];
 
@@ -75,12 +79,55 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
         return Task.CompletedTask;
     }
 
-    public Task LosePowerAsync(int server) => KillAsync(server);
-
-    public Task StartAsync(int server, CancellationToken stop)
+    public async Task LosePowerAsync(IReadOnlyList<int> servers)
     {
-        lock (_gate) Rise(server, $"start {server}");
+        foreach (int server in servers) await KillAsync(server);
+        lock (_gate)
+        {
+            if (planted == PlantedFault.AcknowledgedUnsynced && _synced is { } synced) Rebuild(synced);
+            Done.Add($"power off {string.Join(' ', servers)}");
+            _synced = null;
+        }
+    }
+
+    public Task StallDisksAsync(IReadOnlyList<int> servers)
+    {
+        lock (_gate)
+        {
+            _synced ??= _taken.Count;
+            Done.Add($"stall {string.Join(' ', servers)}");
+        }
         return Task.CompletedTask;
+    }
+
+    public void LetDiskGoOn(int server)
+    {
+        lock (_gate)
+        {
+            _synced = null;
+            Done.Add($"go on {server}");
+        }
+    }
+
+    public Task SnapshotAsync(int server, CancellationToken stop)
+    {
+        lock (_gate) Done.Add($"snapshot {server}");
+        return Task.CompletedTask;
+    }
+
+    public Task StartSecondAsync(int server, CancellationToken stop)
+    {
+        lock (_gate) Done.Add($"second {server}");
+        return Task.CompletedTask;
+    }
+
+    /// <summary>How long a server takes to start.</summary>
+    public TimeSpan StartsIn { get; init; }
+
+    public async Task StartAsync(int server, CancellationToken stop)
+    {
+        await Task.Delay(StartsIn, stop);
+        lock (_gate) Rise(server, $"start {server}");
     }
 
     public void Pause(int server) => Down(server, $"pause {server}");
@@ -154,6 +201,7 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
             lock (group._gate)
             {
                 if (group.Leader is null) return new LedgerAnswer(LedgerCertainty.NotTaken, null, "no majority");
+                if (group._synced is not null && !planted(PlantedFault.AcknowledgedUnsynced)) return new LedgerAnswer(LedgerCertainty.NotTaken, null, "the disks stall");
                 group._steps++;
                 bool isPut = command is LedgerCommand.SetKey { Expected: null };
                 bool now = group._steps % 30 == 0;
