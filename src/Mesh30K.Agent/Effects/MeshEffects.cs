@@ -17,6 +17,8 @@ namespace Mesh30K.Agent.Effects;
 /// </remarks>
 public sealed class MeshEffects : IDisposable
 {
+    private static readonly TimeSpan GiveBackWithin = TimeSpan.FromSeconds(2);
+
     private readonly MeshEffectsOptions _options;
     private readonly NodeClient _node;
 
@@ -51,7 +53,12 @@ public sealed class MeshEffects : IDisposable
         for (int failures = 0; ; failures++)
         {
             long asked = Stopwatch.GetTimestamp();
-            ReplyBody reply = await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, cancel).ConfigureAwait(false);
+            ReplyBody reply = await StartAsync(start, cancel).ConfigureAwait(false);
+            if (reply.Outcome == "recorded" && IsOverUnheard(reply.Effect!, executor))
+            {
+                await FinishAsync(reply.Effect!, "not_run", [], CancellationToken.None).ConfigureAwait(false);
+                throw new MeshEffectException(EffectProblem.NotRun, "the node answered too late for the lease");
+            }
             if (reply.Outcome == "recorded") return Recorded(reply.Effect!);
             if (reply.Outcome == "ok") return await ExecuteAsync(reply.Effect!, effect, honoursKey, asked, cancel).ConfigureAwait(false);
             if (Stopwatch.GetElapsedTime(from) > _options.WaitForOther) throw new MeshEffectException(EffectProblem.Held, $"{reply.Effect?.Executor} executes {key}");
@@ -60,6 +67,38 @@ public sealed class MeshEffects : IDisposable
     }
 
     public void Dispose() => _node.Dispose();
+
+    /// <summary>Taken, its answer lost, and the lease over: in doubt for all but this caller, who knows that it never began.</summary>
+    private static bool IsOverUnheard(EffectBody effect, string executor) => effect.Status == "in_doubt" && effect.Executor == executor;
+
+    /// <summary>Asks for the effect. Cancelled meanwhile, the start may have been taken: then it is given back, so that no doubt is left about what never began.</summary>
+    private async Task<ReplyBody> StartAsync(StartBody start, CancellationToken cancel)
+    {
+        try
+        {
+            return await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            await GiveBackAsync(start).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Asks again under the same name, which is given the same epoch. If that cannot be said within 2 s, the doubt begins when the lease ends.</summary>
+    private async Task GiveBackAsync(StartBody start)
+    {
+        using CancellationTokenSource within = new(GiveBackWithin);
+        try
+        {
+            ReplyBody reply = await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, within.Token).ConfigureAwait(false);
+            if (reply.Outcome == "ok" || IsOverUnheard(reply.Effect!, start.Executor)) await FinishAsync(reply.Effect!, "not_run", [], within.Token).ConfigureAwait(false);
+        }
+        catch (Exception left) when (left is MeshEffectException or OperationCanceledException)
+        {
+            // The node was not to be reached, or refused it: then nothing was taken, or the lease ends it.
+        }
+    }
 
     private async Task<EffectRecord> ExecuteAsync(EffectBody started, Func<EffectExecution, CancellationToken, Task<byte[]>> effect, bool honoursKey, long asked, CancellationToken cancel)
     {

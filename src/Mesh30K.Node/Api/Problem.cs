@@ -53,12 +53,14 @@ public sealed record Problem(int Status, string Title, string Detail, string? Hi
     /// <summary>401: an agent's signature where only the operator may call.</summary>
     public static Problem ForOperators() => new(
         401, "The operator key is missing or wrong", "This path needs the header Authorization: Bearer with the operator key; an agent's signature does not open it.",
-        "Agents may start, renew, finish, list and read effects of their own.") { Code = "operator_only" };
+        "Agents may start, renew, finish, list and read effects of their own.")
+    { Code = "operator_only" };
 
     /// <summary>401: neither the operator's key nor an agent's signature.</summary>
     public static Problem Unsigned() => new(
         401, "The operator key is missing or wrong", "This path needs the header Authorization: Bearer with the operator key, or an agent's signature (the headers Signature-Input and Signature).",
-        "The key is in the node's key file, which only its owner can read; the mesh command sends it by itself. The package Mesh30K.Agent signs by itself.") { Code = "unsigned" };
+        "The key is in the node's key file, which only its owner can read; the mesh command sends it by itself. The package Mesh30K.Agent signs by itself.")
+    { Code = "unsigned" };
 
     /// <summary>404: no such thing.</summary>
     public static Problem NotFound(string detail, string? hint = null) => new(404, "Not found", detail, hint);

@@ -18,6 +18,8 @@ internal sealed class AgentFixture : IAsyncDisposable
 
     internal ConcurrentQueue<string> Lines { get; } = new();
 
+    internal MeshAgent Agent => _agent!;
+
     internal Task Running { get; private set; } = Task.CompletedTask;
 
     /// <summary>What the handler does; without it it gives the payload back.</summary>

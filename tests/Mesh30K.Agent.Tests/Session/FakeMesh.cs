@@ -57,6 +57,9 @@ internal sealed class FakeMesh : IAsyncDisposable
 
     internal int Connections { get; private set; }
 
+    /// <summary>What calls of /v1/effects get: status and body.</summary>
+    internal Func<EffectCall, Task<(int Status, string Body)>>? Effects { get; set; }
+
     internal Instant Now => Instant.From(DateTimeOffset.UtcNow) + TimeSpan.FromDays(3_000);
 
     internal static FakeMesh Start()
@@ -111,8 +114,19 @@ internal sealed class FakeMesh : IAsyncDisposable
             {
                 return;
             }
-            _ = context.Request.IsWebSocketRequest ? ConnectAsync(context) : EnrolAsync(context);
+            _ = context.Request.IsWebSocketRequest ? ConnectAsync(context)
+                : context.Request.RawUrl!.StartsWith("/v1/effects/", StringComparison.Ordinal) ? EffectAsync(context) : EnrolAsync(context);
         }
+    }
+
+    private async Task EffectAsync(HttpListenerContext context)
+    {
+        using MemoryStream read = new();
+        await context.Request.InputStream.CopyToAsync(read);
+        (int status, string answer) = await Effects!(new EffectCall(context.Request.RawUrl!.Split('/')[^1], read.ToArray(), name => context.Request.Headers[name]));
+        context.Response.StatusCode = status;
+        await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(answer));
+        context.Response.Close();
     }
 
     private async Task EnrolAsync(HttpListenerContext context)
@@ -260,4 +274,10 @@ internal sealed class FakeLink(FakeMesh mesh, WebSocket socket, AgentId agent, l
 
     /// <summary>The connection is gone without a word, as by a cut cable.</summary>
     internal void Break() => socket.Abort();
+}
+
+/// <summary>A call of /v1/effects as it came.</summary>
+internal sealed record EffectCall(string Verb, byte[] Body, Func<string, string?> Header)
+{
+    internal string Text(string field) => JsonSerializer.Deserialize<JsonElement>(Body).GetProperty(field).ToString();
 }

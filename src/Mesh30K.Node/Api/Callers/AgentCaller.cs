@@ -25,7 +25,8 @@ public sealed record AgentCaller(AgentId Id)
 
     /// <summary>403: what is asked for belongs to somebody else.</summary>
     public Problem OtherPrincipal() => new(
-        403, "It belongs to another principal", $"The agent {Id} may use the effects of {Principal} and no others.", $"Give {Principal} as the principal; for all others the operator's key is needed.") { Code = "other_principal" };
+        403, "It belongs to another principal", $"The agent {Id} may use the effects of {Principal} and no others.", $"Give {Principal} as the principal; for all others the operator's key is needed.")
+    { Code = "other_principal" };
 }
 
 /// <summary>Conventions for endpoints that agents may call.</summary>

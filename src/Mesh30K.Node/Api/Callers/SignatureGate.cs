@@ -62,7 +62,8 @@ public sealed class SignatureGate(string meshId, Func<AgentId, KeyId, Instant, E
     internal static Instant InstantOf(long seconds) => new(seconds * TimeSpan.TicksPerSecond);
 
     internal static Problem Refusal(string code, string detail) => new(
-        401, "The agent's signature does not count", char.ToUpperInvariant(detail[0]) + detail[1..], "docs/protocol/http-api.md, Signed requests, says how agents sign; the package Mesh30K.Agent does it.") { Code = code };
+        401, "The agent's signature does not count", char.ToUpperInvariant(detail[0]) + detail[1..], "docs/protocol/http-api.md, Signed requests, says how agents sign; the package Mesh30K.Agent does it.")
+    { Code = code };
 
     private static (AgentId Agent, HttpSignature? Signature, Problem? Problem) Refused(string code, string detail) => (default, null, Refusal(code, detail));
 

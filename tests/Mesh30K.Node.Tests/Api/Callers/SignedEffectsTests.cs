@@ -98,54 +98,7 @@ public sealed class SignedEffectsTests
         await using MeshFixture node = await StartAsync();
         using SigningAgent ana = await SigningAgent.EnrolAsync(node, "ana"), bob = await SigningAgent.EnrolAsync(node, "bob");
         await ana.CountsAsync(secondsAgo: 1); // a request whose second was changed is refused for that alone
-        HttpRequestMessage Good() => ana.Signed("POST", "/v1/effects/start", Start(ana.Principal));
-        HttpRequestMessage Changed(Action<HttpRequestMessage> change)
-        {
-            HttpRequestMessage request = Good();
-            change(request);
-            return request;
-        }
-        void Field(HttpRequestMessage request, string name, Func<string, string> change)
-        {
-            string was = string.Join(',', request.Headers.GetValues(name));
-            request.Headers.Remove(name);
-            request.Headers.TryAddWithoutValidation(name, change(was));
-        }
-        void Input(HttpRequestMessage request, Func<string, string> change) => Field(request, "Signature-Input", change);
-        string digest = ContentDigest.Of("{}"u8);
-
-        (string What, HttpRequestMessage Request, string Code)[] cases =
-        [
-            ("method", Changed(r => r.Method = HttpMethod.Put), "operator_only"), // no such endpoint: closed as all that is unknown
-            ("method", ana.Signed("GET", "/v1/effects/start", Start(ana.Principal)), "operator_only"),
-            ("path", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/finish")), "bad_signature"),
-            ("path", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/Start")), "bad_signature"),
-            ("query", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/start?x=1")), "bad_signature"),
-            ("authority", Changed(r => r.Headers.Host = "mesh.example"), "bad_signature"),
-            ("authority", Changed(r => r.Headers.Host = "127.0.0.1"), "bad_signature"),
-            ("body", Changed(r => r.Content = WithDigest(Start(ana.Principal, "other"), ContentDigest.Of(Encoding.UTF8.GetBytes(Start(ana.Principal))))), "digest_mismatch"),
-            ("body and digest", Changed(r => r.Content = WithDigest("{}", digest)), "bad_signature"),
-            ("digest", Changed(r => r.Content = WithDigest(Start(ana.Principal), digest)), "bad_signature"),
-            ("no digest", Changed(r => r.Content = Json(Start(ana.Principal))), "signature_incomplete"),
-            ("created", Changed(r => Input(r, t => Shifted(t, -1))), "bad_signature"),
-            ("nonce", Changed(r => Input(r, t => t.Replace("nonce=\"", "nonce=\"0", StringComparison.Ordinal))), "bad_signature"),
-            ("order", Changed(r => Input(r, t => t.Replace("\"@path\" \"@query\"", "\"@query\" \"@path\"", StringComparison.Ordinal))), "bad_signature"),
-            ("label", Changed(r => { Input(r, t => "x" + t); Field(r, "Signature", t => "x" + t); }), ""), // a label is a name and signs nothing
-            ("another agent's name", Changed(r => Input(r, t => t.Replace("keyid=\"ana/", "keyid=\"bob/", StringComparison.Ordinal))), "unknown_key"),
-            ("another agent's key", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), bob.Key), "unknown_key"),
-            ("another agent's key, as mine", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), bob.Key, i => i.With(keyId: AgentRequest.KeyIdOf(ana.Id, ana.Key.PublicKey.Id))), "bad_signature"),
-            ("another mesh", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(tag: "mesh:0000000000000000")), "wrong_mesh"),
-            ("body not covered", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(components: ["@method", "@target-uri"])), "signature_incomplete"),
-            ("query not covered", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(components: ["@method", "@authority", "@path", "content-digest"])), "signature_incomplete"),
-            ("old", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(created: i.Created - 70)), "signature_expired"),
-            ("ahead", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(created: i.Created + 70)), "signature_expired"),
-            ("over", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(expires: i.Created - 1)), "signature_expired"),
-            ("no signature", Changed(r => r.Headers.Remove("Signature")), "signature_malformed"),
-            ("no input", Changed(r => r.Headers.Remove("Signature-Input")), "signature_malformed"),
-            ("two inputs", Changed(r => r.Headers.TryAddWithoutValidation("Signature-Input", "sig2=(\"@method\")")), "signature_malformed"),
-            ("neither", Changed(r => { r.Headers.Remove("Signature"); r.Headers.Remove("Signature-Input"); }), "unsigned"),
-        ];
-        foreach ((string what, HttpRequestMessage request, string code) in cases)
+        foreach ((string what, HttpRequestMessage request, string code) in Changes(ana, bob))
         {
             using HttpResponseMessage response = await ana.SendAsync(request);
             string text = await response.Content.ReadAsStringAsync(Cancel);
@@ -239,6 +192,59 @@ public sealed class SignedEffectsTests
         Assert.StartsWith("HTTP/1.1 401", answer, StringComparison.Ordinal);
         Assert.Contains("signature_malformed", answer, StringComparison.Ordinal);
     }
+
+    /// <summary>What becomes of a good request on its way, and what is signed wrongly; with the code of the refusal, empty for none.</summary>
+    private static (string What, HttpRequestMessage Request, string Code)[] Changes(SigningAgent ana, SigningAgent bob)
+    {
+        string digest = ContentDigest.Of("{}"u8);
+        HttpRequestMessage Good() => ana.Signed("POST", "/v1/effects/start", Start(ana.Principal));
+        HttpRequestMessage Changed(Action<HttpRequestMessage> change)
+        {
+            HttpRequestMessage request = Good();
+            change(request);
+            return request;
+        }
+        return
+        [
+            ("method", Changed(r => r.Method = HttpMethod.Put), "operator_only"), // no such endpoint: closed as all that is unknown
+            ("method", ana.Signed("GET", "/v1/effects/start", Start(ana.Principal)), "operator_only"),
+            ("path", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/finish")), "bad_signature"),
+            ("path", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/Start")), "bad_signature"),
+            ("query", Changed(r => r.RequestUri = new Uri(r.RequestUri!, "/v1/effects/start?x=1")), "bad_signature"),
+            ("authority", Changed(r => r.Headers.Host = "mesh.example"), "bad_signature"),
+            ("authority", Changed(r => r.Headers.Host = "127.0.0.1"), "bad_signature"),
+            ("body", Changed(r => r.Content = WithDigest(Start(ana.Principal, "other"), ContentDigest.Of(Encoding.UTF8.GetBytes(Start(ana.Principal))))), "digest_mismatch"),
+            ("body and digest", Changed(r => r.Content = WithDigest("{}", digest)), "bad_signature"),
+            ("digest", Changed(r => r.Content = WithDigest(Start(ana.Principal), digest)), "bad_signature"),
+            ("no digest", Changed(r => r.Content = Json(Start(ana.Principal))), "signature_incomplete"),
+            ("created", Changed(r => Input(r, t => Shifted(t, -1))), "bad_signature"),
+            ("nonce", Changed(r => Input(r, t => t.Replace("nonce=\"", "nonce=\"0", StringComparison.Ordinal))), "bad_signature"),
+            ("order", Changed(r => Input(r, t => t.Replace("\"@path\" \"@query\"", "\"@query\" \"@path\"", StringComparison.Ordinal))), "bad_signature"),
+            ("label", Changed(r => { Input(r, t => "x" + t); Field(r, "Signature", t => "x" + t); }), ""), // a label is a name and signs nothing
+            ("another agent's name", Changed(r => Input(r, t => t.Replace("keyid=\"ana/", "keyid=\"bob/", StringComparison.Ordinal))), "unknown_key"),
+            ("another agent's key", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), bob.Key), "unknown_key"),
+            ("another agent's key, as mine", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), bob.Key, i => i.With(keyId: AgentRequest.KeyIdOf(ana.Id, ana.Key.PublicKey.Id))), "bad_signature"),
+            ("another mesh", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(tag: "mesh:0000000000000000")), "wrong_mesh"),
+            ("body not covered", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(components: ["@method", "@target-uri"])), "signature_incomplete"),
+            ("query not covered", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(components: ["@method", "@authority", "@path", "content-digest"])), "signature_incomplete"),
+            ("old", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(created: i.Created - 70)), "signature_expired"),
+            ("ahead", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(created: i.Created + 70)), "signature_expired"),
+            ("over", ana.Signed("POST", "/v1/effects/start", Start(ana.Principal), input: i => i.With(expires: i.Created - 1)), "signature_expired"),
+            ("no signature", Changed(r => r.Headers.Remove("Signature")), "signature_malformed"),
+            ("no input", Changed(r => r.Headers.Remove("Signature-Input")), "signature_malformed"),
+            ("two inputs", Changed(r => r.Headers.TryAddWithoutValidation("Signature-Input", "sig2=(\"@method\")")), "signature_malformed"),
+            ("neither", Changed(r => { r.Headers.Remove("Signature"); r.Headers.Remove("Signature-Input"); }), "unsigned"),
+        ];
+    }
+
+    private static void Field(HttpRequestMessage request, string name, Func<string, string> change)
+    {
+        string was = string.Join(',', request.Headers.GetValues(name));
+        request.Headers.Remove(name);
+        request.Headers.TryAddWithoutValidation(name, change(was));
+    }
+
+    private static void Input(HttpRequestMessage request, Func<string, string> change) => Field(request, "Signature-Input", change);
 
     private static string Start(string principal, string key = "k") => $$"""{"principal":"{{principal}}","key":"{{key}}","request":"{{Hash}}","executor":"e1"}""";
 
