@@ -58,7 +58,7 @@ public sealed class RaftHostEndTests
 
         // The loop is held at the end of a round: what comes now is in line when the end comes.
         leader.HoldsNextFlush = true;
-        Asked status = leader.Ask(caller => new HostRequest.Status(caller, 1, leader.Due));
+        _ = leader.Ask(caller => new HostRequest.Status(caller, 1, leader.Due)); // makes a round, if nothing else does
         await leader.Amid.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Asked late = leader.Ask(leader.Put("late")), lateRead = leader.Ask(leader.Read);
         ValueTask stopping = ValueTask.CompletedTask;
@@ -69,14 +69,13 @@ public sealed class RaftHostEndTests
         await stopping;
         Exception? why = await leader.Host.Stopped.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Assert.Equal(how == "it is stopped", why is null);
-        Assert.Equal("status", await status.FirstAsync());
         Assert.Equal("unknown", await early.FirstAsync());
         Assert.Equal("not taken", await earlyRead.FirstAsync());
         Assert.Equal("not taken", await late.FirstAsync());
         Assert.Equal("not taken", await lateRead.FirstAsync());
         Assert.DoesNotContain("late", leader.HandedOn);
-        Assert.All([early, earlyRead, late, lateRead, status], a => Assert.Single(a.All));
-        Assert.All([early, earlyRead, late, lateRead, status], a => Assert.True(a.IsFlushed, "an answer was never sent off"));
+        Assert.All([early, earlyRead, late, lateRead], a => Assert.Single(a.All));
+        Assert.All([early, earlyRead, late, lateRead], a => Assert.True(a.IsFlushed, "an answer was never sent off"));
     }
 
     /// <summary>The disk itself fails, under a command that the followers have.</summary>
