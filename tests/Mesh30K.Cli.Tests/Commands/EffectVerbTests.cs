@@ -121,6 +121,7 @@ public sealed class EffectVerbTests : IDisposable
         if (OperatingSystem.IsWindows()) Assert.Skip("needs sh and signals");
         string[] args = ["effect", "run", "--key", "a", "--lease", "1s", .. goesOn ? (string[])["--keep-running"] : [], "--", "sh", "-c", "trap 'echo told >> lines; exit 9' TERM; echo $MESH_EFFECT_EPOCH >> lines; until test -e go; do sleep 0.05; done; echo ended >> lines"];
         using Process mesh = Start(args);
+        Process? second = null;
         try
         {
             await UntilAsync(() => File.Exists(Lines) && new FileInfo(Lines).Length > 0);
@@ -128,7 +129,7 @@ public sealed class EffectVerbTests : IDisposable
             for (long from = Stopwatch.GetTimestamp(); await StatusAsync("a") != "in_doubt"; await Task.Delay(50, TestContext.Current.CancellationToken))
                 Assert.True(Stopwatch.GetElapsedTime(from) < Generous, "the lease did not end");
             Assert.Equal(ExitCode.Ok, (await RunAsync("effect", "resolve", "a", "--not-done", "--yes")).Exit);
-            using Process second = Start(args);
+            second = Start(args);
             await UntilAsync(() => File.ReadAllLines(Lines).Length == 2);
             Signal(mesh, "CONT");
             if (!goesOn) await UntilAsync(() => File.ReadAllLines(Lines).Contains("told"));
@@ -141,7 +142,9 @@ public sealed class EffectVerbTests : IDisposable
         }
         finally
         {
-            if (!mesh.HasExited) mesh.Kill(entireProcessTree: true);
+            foreach (Process? left in (Process?[])[mesh, second])
+                if (left is { HasExited: false }) left.Kill(entireProcessTree: true);
+            second?.Dispose();
         }
     }
 
