@@ -28,16 +28,19 @@ internal sealed class BenchDisk : IDisposable
     public string Fresh() => Path.Combine(_folder.FullName, $"{_made++}");
 
     /// <summary>Items a second of a loop that does nothing but pwrite and fdatasync, so many bytes and items a batch.</summary>
-    public double Bare(int bytesPerBatch, double itemsPerBatch, double seconds)
+    /// <param name="preallocateBytes">How far ahead the file is made longer each time that it would grow; 0: not.</param>
+    public double Bare(int bytesPerBatch, double itemsPerBatch, double seconds, int preallocateBytes = 0)
     {
         byte[] batch = new byte[bytesPerBatch];
         new Random(1).NextBytes(batch);
         using SafeFileHandle file = File.OpenHandle(Fresh(), FileMode.CreateNew, FileAccess.Write);
-        long batches = 0;
+        long batches = 0, has = 0;
         long from = Stopwatch.GetTimestamp();
         for (; Stopwatch.GetElapsedTime(from).TotalSeconds < seconds; batches++)
         {
-            RandomAccess.Write(file, batch, batches * batch.Length);
+            long end = (batches + 1) * batch.Length;
+            if (preallocateBytes > 0 && end > has) has = DiskSpace.TryExtend(file, end + preallocateBytes) ? end + preallocateBytes : long.MaxValue;
+            RandomAccess.Write(file, batch, end - batch.Length);
             DiskSync.Data(file);
         }
         return batches * itemsPerBatch / Stopwatch.GetElapsedTime(from).TotalSeconds;

@@ -13,6 +13,7 @@ internal sealed class JournalBench : IBench
     internal const int CallersDefault = 64;
     internal const int CallersMax = 10_000;
     private const int PayloadBytes = 100;
+    private const int PreallocateBytes = 4 << 20;
     private const int RecordBytes = PayloadBytes + RecordFrame.OverheadBytes;
 
     public string Name => "journal";
@@ -26,7 +27,7 @@ internal sealed class JournalBench : IBench
         using BenchDisk disk = BenchDisk.Create(Name);
         double seconds = arguments.SecondsPerRun;
         _ = await AppendAsync(disk.Fresh(), arguments.Agents, seconds / 2).ConfigureAwait(false);
-        List<double> limit = [], batch = [], one = [], bare = [];
+        List<double> limit = [], batch = [], one = [], ahead = [], bare = [], bareAhead = [];
         double[] values = await arguments.RepeatAsync(Name, async _ =>
         {
             (double perSecond, double perBatch) = await AppendAsync(disk.Fresh(), arguments.Agents, seconds).ConfigureAwait(false);
@@ -34,6 +35,8 @@ internal sealed class JournalBench : IBench
             limit.Add(disk.Bare((int)(perBatch * RecordBytes), perBatch, seconds / 2));
             one.Add((await AppendAsync(disk.Fresh(), 1, seconds / 4).ConfigureAwait(false)).PerSecond);
             bare.Add(disk.Bare(RecordBytes, 1, seconds / 4));
+            ahead.Add((await AppendAsync(disk.Fresh(), 1, seconds / 4, PreallocateBytes).ConfigureAwait(false)).PerSecond);
+            bareAhead.Add(disk.Bare(RecordBytes, 1, seconds / 4, PreallocateBytes));
             return perSecond;
         }).ConfigureAwait(false);
         return new BenchReport
@@ -50,13 +53,14 @@ internal sealed class JournalBench : IBench
             [
                 ("callers", arguments.Agents), ("file_system", disk.FileSystem), ("mean_batch_records", BenchReport.Quantile(batch, 0.5)),
                 ("one_caller_appends_per_second", BenchReport.Quantile(one, 0.5)), ("bare_one_record_appends_per_second", BenchReport.Quantile(bare, 0.5)),
+                ("one_caller_preallocated_appends_per_second", BenchReport.Quantile(ahead, 0.5)), ("bare_one_record_preallocated_appends_per_second", BenchReport.Quantile(bareAhead, 0.5)),
             ],
         };
     }
 
-    private static async Task<(double PerSecond, double PerBatch)> AppendAsync(string folder, int callers, double seconds)
+    private static async Task<(double PerSecond, double PerBatch)> AppendAsync(string folder, int callers, double seconds, int preallocateBytes = 0)
     {
-        JournalFolder journal = JournalFolder.Open(folder);
+        JournalFolder journal = JournalFolder.Open(folder, new JournalOptions { PreallocateBytes = preallocateBytes });
         if (!journal.TryLock(TimeSpan.Zero)) throw new InvalidOperationException("a fresh journal is locked");
         journal.CatchUp(new NoReader());
         GroupCommit commit = GroupCommit.Start(journal);

@@ -1,7 +1,12 @@
+using Mesh30K.Node.Storage;
+
 namespace Mesh30K.Cli.Verify;
 
-/// <summary>Damages files of a closed journal as disks do, and brings them back. One owner.</summary>
-internal sealed class JournalDamage(Random random, string folder, FaultyFolder disk, Action<string> fault)
+/// <summary>
+/// Damages files of a closed journal as disks do, and brings them back. What was allocated behind the records and not used yet is left alone: it holds nothing
+/// that could be lost. One owner.
+/// </summary>
+internal sealed class JournalDamage(Random random, string folder, FaultyDisk disk, Action<string> fault)
 {
     private const string SegmentFiles = "*.segment";
     private const string ManifestFile = "manifest";
@@ -21,20 +26,20 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
         string[] segments = [.. _before.Keys.Where(p => p.EndsWith(SegmentFiles[1..], StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
         string manifest = Path.Combine(folder, ManifestFile);
         string victim = random.Next(5) == 0 ? manifest : segments[random.Next(segments.Length)];
-        byte[] bytes = [.. _before[victim]];
+        byte[] bytes = Content(_before[victim]);
         HasToBeRefused = true;
         string? done = random.Next(5) switch
         {
             0 => Flip(bytes),
-            1 => Misdirect(bytes, _before[segments[random.Next(segments.Length)]]),
+            1 => Misdirect(bytes, Content(_before[segments[random.Next(segments.Length)]])),
             2 when victim != manifest => Lose(victim, bytes, isLast: victim == segments[^1]),
-            3 when _before.Values.Sum(b => b.Length) > 2 * HeaderBytes + _before[manifest].Length => TakeAway(victim, segments),
+            3 when _before.Values.Sum(b => Content(b).Length) > 2 * HeaderBytes + _before[manifest].Length => TakeAway(victim, segments),
             4 when _oldManifest is { } old && !old.AsSpan().SequenceEqual(_before[manifest]) => PutBack(victim = manifest, old),
             _ => Flip(bytes),
         };
         if (random.Next(3) == 0) _oldManifest = _before[manifest];
         if (done is null) return null;
-        if (File.Exists(victim) && done.StartsWith("byte", StringComparison.Ordinal)) File.WriteAllBytes(victim, bytes);
+        if (File.Exists(victim) && done.StartsWith("byte", StringComparison.Ordinal)) File.WriteAllBytes(victim, [.. bytes, .. _before[victim].AsSpan(bytes.Length)]);
         _after = Files();
         return $"{Path.GetFileName(victim)}: {done}";
     }
@@ -84,7 +89,7 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
     private string? TakeAway(string victim, string[] segments)
     {
         // Without records, a journal without its manifest is one that was never made.
-        if (Array.TrueForAll(segments, s => _before[s].Length <= HeaderBytes)) return null;
+        if (Array.TrueForAll(segments, s => Content(_before[s]).Length <= HeaderBytes)) return null;
         File.Delete(victim);
         fault("file_missing");
         return "is missing";
@@ -97,6 +102,9 @@ internal sealed class JournalDamage(Random random, string folder, FaultyFolder d
         HasToBeRefused = false;
         return "is an older one";
     }
+
+    /// <summary>Up to the last byte that is not zero: records end in none, and neither do the checksums of headers and manifests, but by chance.</summary>
+    private static byte[] Content(byte[] bytes) => bytes[..(bytes.AsSpan().LastIndexOfAnyExcept((byte)0) + 1)];
 
     private Dictionary<string, byte[]> Files() => Directory.EnumerateFiles(folder)
         .Where(p => Path.GetFileName(p) != "lock")

@@ -23,11 +23,14 @@ internal sealed class JournalLife
     private const int Steps = 50;
     private const int RecordKind = 1;
     private const int SnapshotKind = 2;
-    private static readonly JournalOptions Options = new() { SegmentBytes = 1_500 };
+    private const int SegmentBytes = 1_500;
+
+    /// <summary>A process does not preallocate, or some bytes, or up to the segment's end.</summary>
+    private static readonly int[] Preallocations = [0, 300, SegmentBytes];
 
     private readonly Random _random;
     private readonly string _path;
-    private readonly FaultyFolder _disk;
+    private readonly FaultyDisk _disk;
     private readonly JournalDamage _damage;
     private readonly SortedDictionary<string, long> _faults = new(StringComparer.Ordinal);
     private readonly List<byte[]> _maybe = [];
@@ -41,7 +44,7 @@ internal sealed class JournalLife
     {
         _random = new Random(unchecked((int)(seed ^ (seed >> 32))));
         _path = path;
-        _disk = new FaultyFolder(_random, Fault);
+        _disk = new FaultyDisk(_random, Fault);
         _damage = new JournalDamage(_random, path, _disk, Fault);
     }
 
@@ -141,7 +144,7 @@ internal sealed class JournalLife
         Reopen();
     }
 
-    /// <summary>Another process opens the folder; one that fails by trouble of the disk gives way to the next.</summary>
+    /// <summary>Another process opens the folder; one that fails by trouble of the disk gives way to the next, and after it the power may fail.</summary>
     private void Reopen()
     {
         const int TriesMax = 5;
@@ -149,11 +152,12 @@ internal sealed class JournalLife
         {
             _journal?.Dispose();
             _disk.Restart();
-            if (tries < TriesMax && _random.Next(4) == 0) _disk.Arm((DiskTrouble)(1 + _random.Next(5)), _random.Next(6));
+            if (tries < TriesMax && _random.Next(2) == 0) _disk.Arm(_random.Next(2) == 0 ? DiskTrouble.SyncFails : (DiskTrouble)(1 + _random.Next(5)), _random.Next(4));
             try
             {
                 Open();
-                return;
+                if (tries == 1 || tries >= TriesMax || _random.Next(2) == 0) return;
+                _disk.FailPower(); // what this process has read, others before it may have failed to sync
             }
             catch (JournalException failed) when (failed.Code is not ("damaged" or "not_a_journal") && tries < TriesMax)
             {
@@ -169,7 +173,8 @@ internal sealed class JournalLife
     /// <summary>What is read is what was acknowledged, and of the batch of unknown outcome after it a beginning.</summary>
     private void Open()
     {
-        _journal = JournalFolder.Open(_path, Options, _disk);
+        JournalOptions options = new() { SegmentBytes = SegmentBytes, PreallocateBytes = Preallocations[_random.Next(Preallocations.Length)] };
+        _journal = JournalFolder.Open(_path, options, _disk);
         if (!_journal.TryLock(TimeSpan.FromSeconds(30))) throw new BrokenJournalException("the folder's lock is held by nobody that lives");
         DigestReader reader = new();
         _journal.CatchUp(reader);

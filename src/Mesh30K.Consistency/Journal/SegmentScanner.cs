@@ -11,8 +11,14 @@ public enum ScanVerdict
     /// <summary>The window is too short: hand over at least <see cref="ScanStep.Bytes"/> from the same place.</summary>
     NeedMore,
 
-    /// <summary>The segment ends here, between records.</summary>
+    /// <summary>The segment's records end here: nothing follows, or nothing but zeros.</summary>
     End,
+
+    /// <summary>
+    /// The window holds nothing but zeros, and more follows: the caller looks at all of the rest. Is it zero too, this is the end
+    /// (<c>isAll</c>); else <c>isFollowed</c> tells so.
+    /// </summary>
+    Zeros,
 
     /// <summary>The last append was broken off: the rest of the segment is to be cut.</summary>
     Torn,
@@ -47,11 +53,14 @@ public readonly record struct SegmentRole(long SnapshotRecords, int PayloadBytes
 /// bytes are all there is to tell the two apart by. What a crash can leave, when every batch is synced before the next is written:
 /// all batches but the last are whole; of the last, the file is either short (the append was broken off), or as long as it should be with
 /// sectors that were never written (the machine lost power between the file's growth and its data). An unwritten sector reads as it was
-/// before: zero from the end of what it held. Everything else is damage. So:
+/// before: zero from the end of what it held. A file may have been made longer ahead of its records (JournalOptions.PreallocateBytes); what is not
+/// used yet is zero. Everything else is damage. So:
 /// </para>
 /// <list type="number">
+/// <item>Zeros from the end of a record to the end of the file are the end of the log: no record begins with a zero. In a segment that is not the last,
+/// the next one's first sequence tells when records are missing before them.</item>
 /// <item>A header has its own checksum, so its length can be believed. A record that a good header announces and whose bytes run out is torn.
-/// So is a rest shorter than a header, when it begins as a record or is zero. No bad length can turn damage into a torn tail.</item>
+/// So is a rest shorter than a header, when it begins as a record. No bad length can turn damage into a torn tail.</item>
 /// <item>All bytes are there but one is wrong: damage, unless a sector of the record is zero that was not zero by content (RecordFrame.cs makes
 /// this exact).</item>
 /// <item>A zero sector is damage after all when the place was synced: a record that says so follows (<see cref="RecordFrame.Durable"/> at or
@@ -61,7 +70,9 @@ public readonly record struct SegmentRole(long SnapshotRecords, int PayloadBytes
 /// </list>
 /// <para>
 /// Not to be told apart: of the last batch, damage that zeroes whole sectors, or cuts the file, looks as a crash does, and so does a file cut back
-/// further, at any place behind the last segment's header. These are cut. Garbage that a file system shows for sectors never written (ext4
+/// further, or zero up to its end, from any place behind the last segment's header. These are cut. A write that a kill broke off ends where a page ends, so
+/// that in space allocated before it leaves whole sectors of zeros; one that ends elsewhere there (a disk that gave an error in the middle, and
+/// then refused to cut the file) is refused. Garbage that a file system shows for sectors never written (ext4
 /// with <c>data=writeback</c>) looks like damage, and is refused. A sector that was lost and is zero in a record of a batch that was never
 /// acknowledged is cut with what follows it in that batch, also good records: none of them was acknowledged.
 /// </para>
@@ -111,13 +122,14 @@ public sealed class SegmentScanner
 
     /// <summary>Looks at the record at <see cref="Offset"/>.</summary>
     /// <param name="window">The segment's bytes from <see cref="Offset"/> on.</param>
-    /// <param name="isAll">Whether the segment ends where the window ends.</param>
-    public ScanStep Next(ReadOnlyMemory<byte> window, bool isAll)
+    /// <param name="isAll">Whether the segment ends where the window ends, or goes on with nothing but zeros as the whole window is.</param>
+    /// <param name="isFollowed">Whether bytes other than zero follow behind the window: the caller's answer to <see cref="ScanVerdict.Zeros"/>.</param>
+    public ScanStep Next(ReadOnlyMemory<byte> window, bool isAll, bool isFollowed = false)
     {
         ReadOnlySpan<byte> bytes = window.Span;
         if (bytes.Length < RecordFrame.HeaderBytes + RecordFrame.SectorBytes && !isAll)
             return new ScanStep(ScanVerdict.NeedMore, RecordFrame.HeaderBytes + RecordFrame.SectorBytes);
-        if (bytes.IsEmpty) return InSnapshot ? Damaged("the snapshot ends early") : new ScanStep(ScanVerdict.End);
+        if (!bytes.ContainsAnyExcept((byte)0) && (isAll || !isFollowed)) return isAll ? AtEnd() : new ScanStep(ScanVerdict.Zeros);
         if (bytes.Length < RecordFrame.HeaderBytes) return ShortHeader(bytes);
         if (!RecordFrame.TryRead(bytes, _checksum, out RecordFrame frame))
             return HeaderLacksSector(bytes) ? Unwritten("a record's header was never written") : Damaged("a record's header has a wrong checksum");
@@ -158,6 +170,8 @@ public sealed class SegmentScanner
         if (InSnapshot) return frame.Durable == _snapshotRead + 1 ? null : $"record {frame.Durable} of the snapshot is where {_snapshotRead + 1} belongs";
         return frame.Durable < frame.Sequence ? null : $"the record says that {frame.Durable} was durable before it was written";
     }
+
+    private ScanStep AtEnd() => InSnapshot ? Damaged("the snapshot ends early") : new ScanStep(ScanVerdict.End);
 
     private ScanStep ShortHeader(ReadOnlySpan<byte> bytes)
     {

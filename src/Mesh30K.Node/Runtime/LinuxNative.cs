@@ -40,6 +40,10 @@ internal static partial class LinuxNative
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
     internal static partial int FDataSync(SafeHandle file);
 
+    /// <summary>Mode 0: the file gets room, and the length, for a range that reads as zero.</summary>
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    internal static partial int FAllocate(SafeHandle file, int mode, long offset, long length);
+
     /// <summary>An advisory lock of the open file, which the kernel drops when its last descriptor is closed, also by kill -9.</summary>
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     internal static partial int FLock(SafeHandle file, int operation);

@@ -30,6 +30,9 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
     /// <summary>Its offset is where the next record will be.</summary>
     internal SegmentScanner? Scanner { get; private set; }
 
+    /// <summary>Whether records were handed over that nobody is known to have synced.</summary>
+    internal bool IsUnsure => Scanner!.NextSequence - 1 > Scanner.Durable;
+
     internal long BytesSinceSnapshot { get; private set; }
 
     internal static string SegmentPath(string folder, uint segment) => Path.Combine(folder, $"{segment:D10}.segment");
@@ -60,6 +63,20 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
         Scanner.Skip(batch.Length, records);
         Scanner.MarkDurable();
         BytesSinceSnapshot += batch.Length;
+    }
+
+    /// <summary>
+    /// Writes again, in place, what may be in the page cache alone: the records that nobody is known to have synced, and in any case the byte before this
+    /// place. A sync that failed leaves its pages readable and clean, so that a later one says yes and writes nothing; once written again they are
+    /// written by the next sync. Broken off at any byte this changes nothing: old and new are the same. The byte brings the page at the end along,
+    /// with the zeros that a cut left behind it. Syncs nothing.
+    /// </summary>
+    internal void WriteAgain(JournalFiles files, SafeFileHandle to)
+    {
+        uint checksum = ChecksumFrom(IsUnsure ? _unsure.Offset : Scanner!.Offset - 1, (bytes, at) => files.Write(to, bytes.Span, at));
+        if (!IsUnsure || checksum == _unsure.Checksum) return;
+        throw new JournalException(
+            "io_failed", $"{SegmentPath(folder, Header.Segment)}: the records from byte {_unsure.Offset} on read otherwise a second time: the page cache had them, and the disk has not. Check the disk and open the journal again");
     }
 
     /// <summary>Takes the place at the end of a segment that this handle made.</summary>
@@ -135,20 +152,23 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
         int read = ReadFully(_file!, frame.AsSpan(0, RecordFrame.HeaderBytes), _last.Offset);
         read += ReadFully(_file!, frame.AsSpan(RecordFrame.HeaderBytes), _last.Offset + _last.Bytes - RecordFrame.TrailerBytes);
         bool isSame = read == frame.Length && frame.AsSpan().SequenceEqual(_lastFrame);
-        if (Scanner!.NextSequence - 1 > Scanner.Durable) return isSame && ChecksumOfUnsure() == _unsure.Checksum;
+        if (IsUnsure) return isSame && ChecksumFrom(_unsure.Offset) == _unsure.Checksum;
         if (isSame) return true;
-        throw Damaged(Header.Segment, _last.Offset, $"record {Scanner.NextSequence - 1} is no longer as it was");
+        throw Damaged(Header.Segment, _last.Offset, $"record {Scanner!.NextSequence - 1} is no longer as it was");
     }
 
-    private uint ChecksumOfUnsure()
+    /// <param name="from">Up to the place.</param>
+    /// <param name="each">Gets the bytes in pieces, and where each lies.</param>
+    private uint ChecksumFrom(long from, Action<ReadOnlyMemory<byte>, long>? each = null)
     {
         uint checksum = 0;
-        byte[] bytes = new byte[WindowBytes];
-        for (long at = _unsure.Offset; at < Scanner!.Offset;)
+        byte[] bytes = new byte[(int)Math.Min(WindowBytes, Scanner!.Offset - from)];
+        for (long at = from; at < Scanner.Offset;)
         {
             int read = ReadFully(_file!, bytes.AsSpan(0, (int)Math.Min(bytes.Length, Scanner.Offset - at)), at);
             if (read == 0) break;
             checksum = Crc32C.Of(bytes.AsSpan(0, read), checksum);
+            each?.Invoke(bytes.AsMemory(0, read), at);
             at += read;
         }
         return checksum;
@@ -157,15 +177,22 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
     private string? ReadSegment(IJournalReader reader)
     {
         int from = 0, have = 0;
-        bool isAll = false;
+        bool isAll = false, isFollowed = false;
         while (true)
         {
-            ScanStep step = Scanner!.Next(_window.AsMemory(from, have - from), isAll);
+            ScanStep step = Scanner!.Next(_window.AsMemory(from, have - from), isAll, isFollowed);
             switch (step.Verdict)
             {
                 case ScanVerdict.Record:
                     HandOver(reader, step, _window.AsSpan(from, step.Bytes));
                     from += step.Bytes;
+                    isFollowed = false;
+                    break;
+                case ScanVerdict.Zeros when RestIsZero():
+                    isAll = true;
+                    break;
+                case ScanVerdict.Zeros:
+                    (isFollowed, from, have) = (true, 0, 0); // read again: beside a writer these bytes may be records by now
                     break;
                 case ScanVerdict.NeedMore:
                     isAll = !Fill(ref from, ref have, step.Bytes);
@@ -202,6 +229,15 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
         (_window, have, from) = (to, have - from, 0);
         have += ReadFully(_file!, _window.AsSpan(have), Scanner!.Offset + have);
         return have >= need;
+    }
+
+    /// <summary>Whether nothing but zeros lies between this place and the end of the file.</summary>
+    private bool RestIsZero()
+    {
+        byte[] bytes = new byte[WindowBytes];
+        for (long at = Scanner!.Offset; ReadFully(_file!, bytes, at) is > 0 and int read; at += read)
+            if (bytes.AsSpan(0, read).ContainsAnyExcept((byte)0)) return false;
+        return true;
     }
 
     private bool RestProvesSynced()

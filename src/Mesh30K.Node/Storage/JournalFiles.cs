@@ -30,6 +30,12 @@ public class JournalFiles
     /// <summary>Writes all of these bytes there.</summary>
     public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset) => RandomAccess.Write(file, bytes, offset);
 
+    /// <summary>
+    /// Makes the file that long, with zeros that have their room on the disk. False where the system does not know how or has no room for it; the file may be
+    /// longer all the same then, with zeros.
+    /// </summary>
+    public virtual bool TryAllocate(SafeFileHandle file, long length) => DiskSpace.TryExtend(file, length);
+
     /// <summary>Waits until the file's bytes and length are on the disk. Never called again for a file for which it failed.</summary>
     public virtual void Sync(SafeFileHandle file) => DiskSync.Data(file);
 

@@ -32,6 +32,10 @@ public sealed class JournalFolder : IDisposable
 
     private SafeFileHandle? _writer;
     private uint _writerSegment;
+
+    /// <summary>Up to where the file was seen to reach; what is below needs no allocation. <see cref="long.MaxValue"/>: the system refused to allocate.</summary>
+    private long _allocated;
+
     private bool _caughtUp;
     private JournalException? _failed;
 
@@ -142,14 +146,17 @@ public sealed class JournalFolder : IDisposable
         Invariant.Check(_lock.IsHeld && _caughtUp);
         long from = _cursor.Scanner!.Offset;
         ReadOnlyMemory<byte> batch = _pending.AsMemory(0, _pendingBytes);
+        bool isWritten = false;
         try
         {
+            FailingForGood("allocating", () => Allocate(from + batch.Length));
             FailingForGood("appending", () => _files.Write(_writer!, batch.Span, from));
+            isWritten = true;
             FailingForGood("syncing", () => _files.Sync(_writer!));
         }
         catch (JournalException)
         {
-            CutBack(from);
+            CutBack(from, syncs: !isWritten);
             throw;
         }
         _cursor.Advance(batch.Span, _pendingRecords, _pendingLastBytes);
@@ -196,8 +203,10 @@ public sealed class JournalFolder : IDisposable
         });
     }
 
+    /// <summary>Gives the lock back. What was allocated and not used is given back when this handle holds the lock and has not failed.</summary>
     public void Dispose()
     {
+        if (IsReadyToAppend) CutBack(_cursor.Scanner!.Offset, syncs: false);
         _writer?.Dispose();
         _cursor.Dispose();
         _lock.Dispose();
@@ -213,11 +222,16 @@ public sealed class JournalFolder : IDisposable
         }
         string? torn = _cursor.ReadOn(reader, now);
         SegmentScanner at = _cursor.Scanner!;
-        if (_writer is null || _writerSegment != _cursor.Header.Segment)
-            TakeWriter(_files.Open(JournalCursor.SegmentPath(_path, _cursor.Header.Segment), create: false), _cursor.Header.Segment);
+        bool isNew = _writer is null || _writerSegment != _cursor.Header.Segment;
+        if (isNew) TakeWriter(_files.Open(JournalCursor.SegmentPath(_path, _cursor.Header.Segment), create: false), _cursor.Header.Segment);
         if (torn is not null) _files.SetLength(_writer!, at.Offset);
-        if (torn is not null || at.Durable < at.NextSequence - 1) _files.Sync(_writer!);
+        if (isNew || torn is not null || _cursor.IsUnsure)
+        {
+            _cursor.WriteAgain(_files, _writer!);
+            _files.Sync(_writer!);
+        }
         at.MarkDurable();
+        _allocated = RandomAccess.GetLength(_writer!);
         _caughtUp = true;
     }
 
@@ -246,6 +260,7 @@ public sealed class JournalFolder : IDisposable
     /// <summary>Closes the segment: another is made and synced, then named by the manifest.</summary>
     private void BeginSegment()
     {
+        CutUnused(_cursor.Scanner!.Offset);
         JournalManifest now = _cursor.Manifest! with { LastSegment = _cursor.Manifest!.LastSegment + 1 };
         SegmentHeader header = new(now.Journal, now.Generation, now.LastSegment, _cursor.Scanner!.NextSequence);
         SafeFileHandle file = _layout.BeginSegment(header);
@@ -259,22 +274,41 @@ public sealed class JournalFolder : IDisposable
     private void TakeWriter(SafeFileHandle file, uint segment)
     {
         _writer?.Dispose();
-        (_writer, _writerSegment) = (file, segment);
+        (_writer, _writerSegment, _allocated) = (file, segment, RandomAccess.GetLength(file));
     }
 
     /// <summary>
-    /// After a failed write or sync. Cutting takes what may not be on the disk out of the page cache too, so that nobody reads it from there and
-    /// takes it for durable. When this fails as well, the next process finds a torn tail, or whole records that nobody acknowledged.
+    /// Makes room ahead of a write that would make the file longer: then most syncs have no new length to write. Where there is no room, or the system
+    /// does not know how, the write grows the file by itself, and its own error counts.
     /// </summary>
-    private void CutBack(long length)
+    private void Allocate(long needed)
+    {
+        long length = Math.Min(needed + _options.PreallocateBytes, _options.SegmentBytes);
+        if (needed <= _allocated || length <= needed) return;
+        _allocated = _files.TryAllocate(_writer!, length) ? length : long.MaxValue;
+    }
+
+    /// <summary>Not synced: when it is lost, the file ends in zeros again, which is an end too.</summary>
+    private void CutUnused(long length)
+    {
+        if (RandomAccess.GetLength(_writer!) > length) _files.SetLength(_writer!, length);
+    }
+
+    /// <summary>
+    /// After a failed write or sync, and at the end. Cutting takes what may not be on the disk out of the page cache too, so that nobody reads it from there and
+    /// takes it for durable. When this fails as well, the next process finds a torn tail, whole records that nobody acknowledged, or zeros.
+    /// </summary>
+    /// <param name="syncs">After a failed write: else a power loss in the next batch can show its bytes between those of that batch.</param>
+    private void CutBack(long length, bool syncs)
     {
         try
         {
-            _files.SetLength(_writer!, length);
+            CutUnused(length);
+            if (syncs) _files.Sync(_writer!);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // The first error is the one that is told.
+            // The first error is the one that is told; at the end nothing depends on it.
         }
     }
 

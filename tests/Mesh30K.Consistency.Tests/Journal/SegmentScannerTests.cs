@@ -60,6 +60,24 @@ public sealed class SegmentScannerTests
         Assert.False(scanner.ProvesSynced(bytes.AsSpan(0, 1_500)));
     }
 
+    [Fact]
+    public void Zeros_are_the_end_only_when_nothing_else_follows_them()
+    {
+        byte[] bytes = [.. Segment(("first", 0)), .. new byte[2_000]];
+        Assert.Equal((1, ScanVerdict.End), Scan(bytes));
+        SegmentScanner scanner = new(Header, new SegmentRole(0, 1_000));
+        Assert.Equal(ScanVerdict.Record, scanner.Next(bytes.AsMemory((int)scanner.Offset), isAll: false).Verdict);
+        ReadOnlyMemory<byte> zeros = bytes.AsMemory((int)scanner.Offset);
+        Assert.Equal(ScanVerdict.Zeros, scanner.Next(zeros, isAll: false).Verdict);
+        Assert.Equal(ScanVerdict.Unwritten, scanner.Next(zeros, isAll: false, isFollowed: true).Verdict);
+        Assert.Equal(ScanVerdict.End, scanner.Next(zeros, isAll: true).Verdict);
+        scanner.IsClosed = true;
+        Assert.Equal(ScanVerdict.Damaged, scanner.Next(zeros, isAll: false, isFollowed: true).Verdict);
+        Assert.Equal(ScanVerdict.End, scanner.Next(zeros, isAll: true).Verdict);
+        SegmentScanner ofSnapshot = new(Header, new SegmentRole(1, 1_000));
+        Assert.Equal(ScanVerdict.Damaged, ofSnapshot.Next(new byte[2_000], isAll: true).Verdict);
+    }
+
     private static (int Records, ScanVerdict Verdict) Scan(byte[] bytes)
     {
         SegmentScanner scanner = new(Header, new SegmentRole(0, 1_000));

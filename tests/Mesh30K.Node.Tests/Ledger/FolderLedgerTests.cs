@@ -2,7 +2,6 @@ using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Storage;
 using Mesh30K.Node.Tests.Channels;
-using Mesh30K.Node.Tests.Storage;
 using Mesh30K.Protocol.Json;
 using static Mesh30K.Consistency.Strong.Ledger.LedgerCommand;
 
@@ -90,11 +89,12 @@ public sealed class FolderLedgerTests : IDisposable
         int crashes = 0;
         for (int point = 0; ; point++)
         {
-            FaultyDisk disk = new() { PowerFailsAt = point };
+            FaultyDisk disk = new(new Random(point));
+            disk.Arm(DiskTrouble.PowerFails, point);
             string folder = Path.Combine(_folder.FullName, $"p{point}");
             List<string> answered = [];
             bool failed = await UntilPowerFailsAsync(folder, disk, answered);
-            disk.LosePower(new Random(point));
+            disk.Restart();
             await using FolderLedger again = FolderLedger.Open(folder, new FolderLedgerOptions { Clock = _clock });
             foreach (string key in answered) Assert.NotNull(await FindAsync(again, key));
             Assert.Equal(LedgerOutcome.Ok, (await AskAsync(again, StartOf("after", "me"))).Outcome);
@@ -107,7 +107,7 @@ public sealed class FolderLedgerTests : IDisposable
     [Fact]
     public async Task A_disk_that_fails_makes_the_answer_unknown_and_the_handle_useless()
     {
-        FaultyDisk disk = new();
+        FaultyDisk disk = new(new Random(1));
         await using FolderLedger ledger = FolderLedger.Open(_folder.FullName, null, disk);
         await EffectAsync(ledger, StartOf("k", "me"));
         disk.Fail = call => call == "sync" ? new IOException("EIO") : null;

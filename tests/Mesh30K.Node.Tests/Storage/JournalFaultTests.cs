@@ -22,14 +22,14 @@ public sealed class JournalFaultTests : IDisposable
     [InlineData("write", 5, "io_failed")]
     public void A_failed_commit_acknowledges_nothing_and_ends_the_handle(string what, int error, string code)
     {
-        FaultyDisk disk = new();
+        FaultyDisk disk = new(new Random(1));
         JournalFolder journal = _box.Locked(new Heard(), files: disk);
         JournalBox.Append(journal, "one");
         int failed = 0;
         disk.Fail = call => call != what || failed++ > 0 ? null : what == "sync" ? new SyncFailedException("error 5") : new IOException("refused", error);
         Assert.Equal(code, Assert.Throws<JournalException>(() => JournalBox.Append(journal, "two", "three")).Code);
         disk.Fail = _ => null;
-        int calls = disk.Calls;
+        long calls = disk.Calls;
         Assert.Equal(code, Assert.Throws<JournalException>(() => JournalBox.Append(journal, "four")).Code);
         Assert.Throws<JournalException>(() => journal.CatchUp(new Heard()));
         Assert.Equal(calls, disk.Calls);
@@ -40,7 +40,7 @@ public sealed class JournalFaultTests : IDisposable
     [Fact]
     public async Task A_failed_sync_reaches_every_waiter_and_every_later_caller()
     {
-        FaultyDisk disk = new();
+        FaultyDisk disk = new(new Random(1));
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk));
         await commit.WhenDurableAsync(commit.Enqueue(1, "one"u8));
         using ManualResetEventSlim both = new();
@@ -66,7 +66,7 @@ public sealed class JournalFaultTests : IDisposable
     [Fact]
     public async Task A_full_line_makes_callers_wait_and_then_says_busy()
     {
-        FaultyDisk disk = new();
+        FaultyDisk disk = new(new Random(1));
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk), new GroupCommitOptions { QueueBytesMax = 100, WaitAtMost = TimeSpan.FromMilliseconds(50) });
         using ManualResetEventSlim go = new(), syncing = new();
         disk.Fail = what =>
@@ -95,10 +95,10 @@ public sealed class JournalFaultTests : IDisposable
             foreach (bool power in (bool[])[false, true])
             {
                 using JournalBox box = new();
-                FaultyDisk disk = new();
+                FaultyDisk disk = new(new Random(step));
                 JournalFolder journal = box.Locked(new Heard(), Small, disk);
                 for (int i = 0; i < 20; i++) JournalBox.Append(journal, $"{i}".PadLeft(60));
-                disk.PowerFailsAt = disk.Calls + step;
+                disk.Arm(power ? DiskTrouble.PowerFails : DiskTrouble.Killed, step);
                 try
                 {
                     journal.Compact(JournalBox.Snapshot("all twenty"));
@@ -109,7 +109,7 @@ public sealed class JournalFaultTests : IDisposable
                     Assert.Throws<JournalException>(() => journal.Append(1, "x"u8));
                 }
                 journal.Dispose();
-                if (power) disk.LosePower(new Random(step));
+                disk.Restart();
                 Heard heard = new();
                 using (JournalFolder next = box.Locked(heard, Small))
                 {
@@ -130,13 +130,13 @@ public sealed class JournalFaultTests : IDisposable
         for (int seed = 0; seed < 10; seed++)
         {
             using JournalBox box = new();
-            FaultyDisk disk = new();
+            FaultyDisk disk = new(new Random(seed));
             JournalFolder killed = box.Locked(new Heard(), files: disk);
             JournalBox.Append(killed, "one");
-            disk.PowerFailsAt = disk.Calls + 1;
+            disk.Arm(DiskTrouble.Killed, 1);
             Assert.Throws<JournalException>(() => JournalBox.Append(killed, "two"));
             killed.Dispose();
-            disk.PowerFailsAt = -1;
+            disk.Restart();
             Heard heard = new();
             using (JournalFolder next = JournalFolder.Open(box.Folder, new JournalOptions(), disk))
             {
@@ -144,7 +144,7 @@ public sealed class JournalFaultTests : IDisposable
                 Assert.True(JournalBox.Lock(next));
                 next.CatchUp(heard);
             }
-            disk.LosePower(new Random(seed));
+            LosePower(disk);
             Assert.Equal(["one", "two"], heard.Records);
             Assert.Equal(["one", "two"], box.ReadAll().Records);
         }
@@ -156,7 +156,7 @@ public sealed class JournalFaultTests : IDisposable
         for (int seed = 0; seed < 10; seed++)
         {
             using JournalBox box = new();
-            FaultyDisk disk = new();
+            FaultyDisk disk = new(new Random(seed));
             JournalFolder killed = box.Locked(new Heard(), files: disk);
             JournalBox.Append(killed, "one");
             bool renamed = false;
@@ -170,7 +170,7 @@ public sealed class JournalFaultTests : IDisposable
             killed.Dispose();
             disk.Fail = _ => null;
             using (JournalFolder next = box.Locked(new Heard(), files: disk)) JournalBox.Append(next, "two");
-            disk.LosePower(new Random(seed));
+            LosePower(disk);
             Assert.Equal(["all", "two"], box.ReadAll().Records);
         }
     }
@@ -192,13 +192,13 @@ public sealed class JournalFaultTests : IDisposable
         using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "torn");
         using (FileStream segment = File.OpenWrite(_box.Segment(1))) segment.SetLength(segment.Length - 1);
         List<string> calls = [];
-        FaultyDisk disk = new() { Fail = what => { calls.Add(what); return null; } };
+        FaultyDisk disk = new(new Random(1)) { Fail = what => { calls.Add(what); return null; } };
         Heard heard = new();
         using JournalFolder next = JournalFolder.Open(_box.Folder, new JournalOptions(), disk);
         Assert.True(JournalBox.Lock(next));
         next.CatchUp(heard);
         Assert.Empty(heard.Records);
-        Assert.Equal(["set length", "sync"], calls.TakeLast(2));
+        Assert.Equal(["set_length", "write", "sync"], calls.TakeLast(3));
     }
 
     [Theory]
@@ -221,27 +221,34 @@ public sealed class JournalFaultTests : IDisposable
         }
     }
 
+    private static void LosePower(FaultyDisk disk)
+    {
+        disk.FailPower();
+        disk.Restart();
+    }
+
     private static void Live(JournalBox box, Random random)
     {
         List<string> acknowledged = [];
-        FaultyDisk disk = new();
+        FaultyDisk disk = new(random);
         for (int life = 0; life < 6; life++)
         {
-            disk.PowerFailsAt = disk.Calls + random.Next(60);
+            disk.Arm(random.Next(2) == 0 ? DiskTrouble.PowerFails : DiskTrouble.Killed, random.Next(60));
+            JournalOptions options = Small with { PreallocateBytes = 300 * random.Next(3) };
             List<string> pending = [];
             Heard heard = new();
             try
             {
-                using JournalFolder journal = box.Locked(heard, Small, disk);
+                using JournalFolder journal = box.Locked(heard, options, disk);
                 IsPrefix(acknowledged, heard.Records);
                 acknowledged = [.. heard.Records];
                 for (int step = 0; step < 30; step++) Step(journal, acknowledged, pending, random);
             }
             catch (JournalException error) when (error.Code == "io_failed")
             {
-                if (random.Next(2) == 0) disk.LosePower(random); // else only the process was killed
+                Assert.NotEqual(DiskTrouble.None, disk.Ended);
             }
-            disk.PowerFailsAt = -1;
+            disk.Restart();
             Heard after = box.ReadAll(Small, disk);
             IsPrefix(acknowledged, after.Records);
             IsPrefix(after.Records, [.. acknowledged, .. pending]);

@@ -36,6 +36,9 @@ internal sealed record PowerLogs(Func<string, JournalOptions, JournalFolder> Jou
 {
     private static readonly TimeSpan LockWithin = TimeSpan.FromSeconds(10);
 
+    /// <summary>Ahead of a Raft server's log, as the product does it, and small as its segments are; a plain journal goes without.</summary>
+    private const int PreallocateBytes = 24 << 10;
+
     /// <summary>As the product opens them; segments and snapshots are small, so that a short life has many.</summary>
     public static PowerLogs OfProduct { get; } = new(JournalFolder.Open, FolderLedger.Open);
 
@@ -45,7 +48,7 @@ internal sealed record PowerLogs(Func<string, JournalOptions, JournalFolder> Jou
         string own = Path.Combine(folder, kind.ToString().ToLowerInvariant());
         PowerEntries entries = new(seed);
         if (kind == PowerLogKind.Ledger) return await LedgerPowerLog.OpenAsync(Ledger(own, new FolderLedgerOptions { CompactBytes = 256 << 10 }), entries).ConfigureAwait(false);
-        JournalFolder journal = Journal(own, new JournalOptions { SegmentBytes = 96 << 10 });
+        JournalFolder journal = Journal(own, new JournalOptions { SegmentBytes = 96 << 10, PreallocateBytes = kind == PowerLogKind.Raft ? PreallocateBytes : 0 });
         try
         {
             if (!journal.TryLock(LockWithin)) throw new IOException($"{own} is held by another process");

@@ -57,7 +57,7 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     /// </summary>
     internal static (JournalFolder Folder, RaftDurable Durable) Open(string path, RaftMembership? first, JournalFiles? files = null)
     {
-        JournalFolder folder = JournalFolder.Open(path, new JournalOptions(), files ?? JournalFiles.OfSystem);
+        JournalFolder folder = JournalFolder.Open(path, new JournalOptions { PreallocateBytes = 4 << 20 }, files ?? JournalFiles.OfSystem);
         try
         {
             if (!folder.TryLock(TimeSpan.FromSeconds(1))) throw new JournalException("busy", $"{path} is in use by another process: a coordinator that runs already?");
