@@ -26,6 +26,7 @@ public sealed class InboxWatchTests
             [b, before],
             [c, b, before],
             [c with { Reminders = 1 }, b, before],
+            [c with { Reminders = 1 }, b, before],
             null,
             null,
             [Item("d") with { State = "withdrawn" }, c with { Reminders = 1, State = "expired" }, b with { State = "answered", Answer = "CONFLICT", Text = "no" }, before]);
