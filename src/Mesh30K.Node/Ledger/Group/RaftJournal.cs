@@ -25,8 +25,8 @@ internal sealed class RaftJournal : IGroupCommitWatcher, IAsyncDisposable
     private readonly GroupCommit _commit;
     private readonly IRaftJournalWatcher _watcher;
 
-    /// <summary>What the host's thread commits itself: about ten small writes, on a disk that has just been quick. More is worth another thread, while the host goes on.</summary>
-    private const long HereBytesMax = 4_096;
+    /// <summary>What the host's thread commits itself: two or three small writes, on a disk that has just been quick. More is worth another thread: meanwhile more comes for the next batch.</summary>
+    private const long HereBytesMax = 1_024;
     private static readonly TimeSpan HereWithin = TimeSpan.FromMilliseconds(1);
 
     /// <summary>Guards the line between the host and the journal's thread.</summary>
