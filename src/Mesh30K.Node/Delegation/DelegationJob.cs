@@ -176,11 +176,13 @@ internal sealed class DelegationJob
             });
             return;
         }
+        // Sent and not answered while its time went by: the delegation's own timer is due in this moment too, and says how it ends.
+        if (counts.Transit == 1 && _mesh.Registry.FindCell(_candidates[candidate].Agent) is not null) return;
         RosterEntry? entry = result.Report.Roster.Count > 0 ? result.Report.Roster[0] : null;
         if (counts.Conflict == 1)
             Fail(candidate, refused: false, WireNames.ConflictTypes.NameOf(entry?.Conflict?.Type ?? ConflictType.Other) + (ConflictWords.Of(entry?.Conflict) is { } words ? ": " + words : ""));
         else
-            Fail(candidate, refused: true, counts.Targets == 0 ? "it left" : counts.Skipped == 1 && entry is not null ? OperationViews.NameOf(entry.Reason) : "no answer");
+            Fail(candidate, refused: true, counts.Skipped == 1 && entry is not null ? OperationViews.NameOf(entry.Reason) : "it left");
     }
 
     private void Fail(int candidate, bool refused, string why) => Step((_, effects) =>

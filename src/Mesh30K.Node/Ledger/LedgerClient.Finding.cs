@@ -12,16 +12,20 @@ public sealed partial class LedgerClient
     /// <summary>A hint is followed at once so many times in a row; then there is a pause, since servers may name each other in a circle.</summary>
     private const int HintsMax = 3;
 
+    /// <summary>No further try is begun when less than this, or a tenth of the deadline, is left: it would only make unknown what is surely not taken.</summary>
+    private static readonly TimeSpan TryAtLeast = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Asks whoever leads, until there is an answer, the deadline has passed, or the request is unknown and may not be repeated.</summary>
     private async Task<ClientAnswer> AskLeaderAsync<T>(Ask<T> ask, TimeSpan deadline, CancellationToken cancel)
     {
         long from = Stopwatch.GetTimestamp();
         Backoff pauses = new(_options.PauseMin, _options.PauseMax);
+        TimeSpan least = deadline / 10 < TryAtLeast ? deadline / 10 : TryAtLeast;
         int failures = 0;
         LedgerRefusal last = new(LedgerCertainty.NotTaken, "the deadline passed before any server was asked", Retry: true);
         bool unknown = false;
         int hints = 0;
-        for (TimeSpan left = deadline; left > TimeSpan.Zero; left = deadline - Stopwatch.GetElapsedTime(from))
+        for (TimeSpan left = deadline; left > least; left = deadline - Stopwatch.GetElapsedTime(from))
         {
             int target = _target;
             ClientAnswer answer = await TryAsync(ask, target, left, cancel).ConfigureAwait(false);
@@ -33,7 +37,7 @@ public sealed partial class LedgerClient
             hints = 0;
             left = deadline - Stopwatch.GetElapsedTime(from);
             TimeSpan wait = pauses.Pause(failures++, Random.Shared);
-            if (left > TimeSpan.Zero) await Task.Delay(wait < left ? wait : left, cancel).ConfigureAwait(false);
+            if (left > least) await Task.Delay(wait < left - least ? wait : left - least, cancel).ConfigureAwait(false);
         }
         return new ClientAnswer(Refusal: last with { Certainty = unknown ? LedgerCertainty.Unknown : LedgerCertainty.NotTaken });
     }

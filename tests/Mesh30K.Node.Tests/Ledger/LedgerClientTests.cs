@@ -54,6 +54,17 @@ public sealed class LedgerClientTests
         Assert.Equal(5, servers.Heard.Count);
     }
 
+    /// <summary>A try that has a millisecond left is not answered in time, and makes unknown what every server said it did not take.</summary>
+    [Fact]
+    public async Task Near_the_deadline_no_further_try_is_begun()
+    {
+        ScriptedServers servers = new((_, request, to) => ScriptedServers.Refuse(request, to, LedgerCertainty.NotTaken));
+        await using LedgerClient client = servers.Client();
+        Assert.Equal(LedgerCertainty.NotTaken, (await client.AskAsync(Set, TimeSpan.FromSeconds(1), Cancel)).Certainty);
+        Assert.NotInRange(servers.Heard.Count, 0, 3);
+        Assert.All(servers.Heard, h => Assert.True(h.Request.Due.Ticks >= TimeSpan.FromMilliseconds(30).Ticks, $"a try was begun {h.Request.Due.Ticks / 10_000.0} ms before the deadline"));
+    }
+
     [Fact]
     public async Task What_may_be_repeated_is_asked_elsewhere_when_the_link_broke_or_nobody_answers()
     {
