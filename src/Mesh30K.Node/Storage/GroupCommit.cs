@@ -67,6 +67,15 @@ public sealed class GroupCommit : IAsyncDisposable
     /// <summary>How long the last batch took to be written and synced; zero before any.</summary>
     public TimeSpan LastTook => Stopwatch.GetElapsedTime(0, Volatile.Read(ref _tookTicks));
 
+    /// <summary>Whether the thread has found nothing to do and waits to be woken: until then it may take what was enqueued for somebody else to begin with.</summary>
+    internal bool IsIdle
+    {
+        get
+        {
+            lock (_gate) return _idle;
+        }
+    }
+
     /// <summary>Whether records wait for the batch that is being committed, or for <see cref="Begin"/>.</summary>
     public bool HasInLine
     {

@@ -63,6 +63,7 @@ public sealed class GroupCommitTests : IDisposable
     {
         Watcher watcher = new();
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard()), watcher: watcher);
+        await UntilAsync(() => commit.IsIdle);
         Assert.False(commit.TryCommitHere(1_000), "there was nothing in line");
         commit.Enqueue(1, "one"u8, begin: false);
         commit.Enqueue(1, "two"u8, begin: false);
@@ -87,15 +88,16 @@ public sealed class GroupCommitTests : IDisposable
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk));
         disk.Block();
         commit.Enqueue(1, "the thread's"u8);
-        await UntilWaitingAsync(disk);
+        await UntilAsync(() => disk.Waiting > 0);
         commit.Enqueue(1, "in line"u8, begin: false);
         Assert.False(commit.TryCommitHere(1_000), "the thread is at the disk");
         disk.Unblock();
         await commit.WhenDurableAsync(2);
+        await UntilAsync(() => commit.IsIdle);
         disk.Block();
         commit.Enqueue(1, "a caller's"u8, begin: false);
         Task<bool> here = Task.Run(() => commit.TryCommitHere(1_000));
-        await UntilWaitingAsync(disk);
+        await UntilAsync(() => disk.Waiting > 0);
         commit.Enqueue(1, "meanwhile"u8);
         Task compaction = commit.ExclusiveAsync(_ => { });
         ValueTask closed = commit.DisposeAsync();
@@ -114,14 +116,15 @@ public sealed class GroupCommitTests : IDisposable
         Watcher watcher = new();
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk), watcher: watcher);
         await commit.WhenDurableAsync(commit.Enqueue(1, "one"u8));
+        await UntilAsync(() => commit.IsIdle);
         disk.Fails = true;
         ValueTask waiter = commit.WhenDurableAsync(commit.Enqueue(1, "two"u8, begin: false));
         Assert.True(commit.TryCommitHere(1_000));
         Assert.Equal("io_failed", (await Assert.ThrowsAsync<JournalException>(() => waiter.AsTask())).Code);
         Assert.Equal("io_failed", Assert.Throws<JournalException>(() => commit.Enqueue(1, "three"u8)).Code);
         Assert.False(commit.TryCommitHere(1_000));
-        Assert.Equal("io_failed", watcher.Ended?.Code);
         await commit.DisposeAsync();
+        Assert.Equal("io_failed", watcher.Ended?.Code);
         Assert.Equal(1, commit.Durable);
         Assert.Equal(["one"], _box.ReadAll().Records);
     }
@@ -147,11 +150,11 @@ public sealed class GroupCommitTests : IDisposable
         Assert.Equal(Callers * Each, records.Distinct().Count());
     }
 
-    private static async Task UntilWaitingAsync(TestDisk disk)
+    private static async Task UntilAsync(Func<bool> holds)
     {
         using CancellationTokenSource late = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         late.CancelAfter(TimeSpan.FromSeconds(30));
-        while (disk.Waiting == 0) await Task.Delay(1, late.Token);
+        while (!holds()) await Task.Delay(1, late.Token);
     }
 
     private sealed class Watcher : IGroupCommitWatcher

@@ -71,8 +71,8 @@ public sealed record EffectPage(IReadOnlyList<EffectView> Effects, string? NextP
     }
 }
 
-/// <summary>How the views are written.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+/// <summary>How the views are written. By metadata alone: generated writers, which .NET takes up after some answers of a kind, write bytes that are null as "".</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(EffectView))]
 [JsonSerializable(typeof(EffectPage))]
 [JsonSerializable(typeof(EffectReplyView))]
