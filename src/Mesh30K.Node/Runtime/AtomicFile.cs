@@ -96,8 +96,9 @@ public static class AtomicFile
                 Sync(file.SafeFileHandle);
             }
 
-            if (!replace && File.Exists(path)) return false;
-            File.Move(temporary, path, replace);
+            bool? isNew = replace ? null : LinuxNative.TryMoveNew(temporary, path);
+            if (isNew == false) return false;
+            if (isNew is null) File.Move(temporary, path, replace);
             SyncFolder(folder);
             return true;
         }

@@ -106,6 +106,26 @@ internal static partial class LinuxNative
         }
     }
 
+    /// <summary>
+    /// Renames to a name that nothing has, in one step: whether it did; false when there is something, null where the system cannot. (.NET's own looks first and then renames over what has come meanwhile.)
+    /// </summary>
+    internal static bool? TryMoveNew(string from, string to)
+    {
+        const int currentFolder = -100;
+        const uint noReplace = 1;
+        const int exists = 17;
+        try
+        {
+            if (!IsSupported) return null;
+            if (RenameAt2(currentFolder, from, currentFolder, to, noReplace) == 0) return true;
+            return Marshal.GetLastPInvokeError() == exists ? false : null;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return null; // a libc older than glibc 2.28
+        }
+    }
+
     /// <summary>A folder opened for reading, which .NET does not offer, so that a rename in it can be synced. Throws when it cannot.</summary>
     internal static SafeFileHandle OpenFolder(string path)
     {
@@ -162,7 +182,7 @@ internal static partial class LinuxNative
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
 
-    [LibraryImport("libc", EntryPoint = "renameat2", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int RenameAt2(int folderOfA, string a, int folderOfB, string b, uint flags);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -30,9 +30,13 @@ public sealed class OperatorKeyTests : IDisposable
     [Fact]
     public void Many_at_once_get_the_same_key()
     {
-        var keys = new string?[16];
-        Parallel.For(0, keys.Length, i => keys[i] = OperatorKey.LoadOrCreate(KeyPath).ToHeader().Parameter);
-        Assert.Single(keys.Distinct());
+        for (int round = 0; round < 100; round++)
+        {
+            string path = $"{KeyPath}-{round}";
+            var keys = new string?[8];
+            Parallel.For(0, keys.Length, i => keys[i] = OperatorKey.LoadOrCreate(path).ToHeader().Parameter);
+            Assert.Single(keys.Distinct());
+        }
     }
 
     [Theory]
