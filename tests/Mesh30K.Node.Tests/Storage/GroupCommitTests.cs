@@ -96,7 +96,7 @@ public sealed class GroupCommitTests : IDisposable
         await UntilAsync(() => commit.IsIdle);
         disk.Block();
         commit.Enqueue(1, "a caller's"u8, begin: false);
-        Task<bool> here = Task.Run(() => commit.TryCommitHere(1_000));
+        Task<bool> here = HostGroup.ApartAsync(() => commit.TryCommitHere(1_000));
         await UntilAsync(() => disk.Waiting > 0);
         commit.Enqueue(1, "meanwhile"u8);
         Task compaction = commit.ExclusiveAsync(_ => { });

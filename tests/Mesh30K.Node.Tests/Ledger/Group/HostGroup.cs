@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Text;
-using System.Threading.Channels;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger.Group;
@@ -18,6 +17,7 @@ internal sealed class HostGroup : IAsyncDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mesh-hosts-");
     private readonly ConcurrentDictionary<(int From, int To), bool> _cut = [];
     private readonly ConcurrentDictionary<int, RaftHost> _hosts = [];
+    private readonly ConcurrentBag<BlockingCollection<byte[]>> _ways = [];
     private readonly RaftMembership _first;
     private readonly RaftHostOptions _options;
 
@@ -114,6 +114,9 @@ internal sealed class HostGroup : IAsyncDisposable
         return ((LedgerPage<LedgerEntry>)answer).Items.Count == 0 ? null : Encoding.UTF8.GetString(((LedgerValue)((LedgerPage<LedgerEntry>)answer).Items[0]).Value.Span);
     }
 
+    /// <summary>On a thread of its own: what a test holds for a while must not take a thread from the pool, which has as few as processors.</summary>
+    internal static Task<T> ApartAsync<T>(Func<T> what) => Task.Factory.StartNew(what, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
     internal static async Task UntilAsync(Func<Task<bool>> holds, string what)
     {
         using CancellationTokenSource late = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
@@ -129,14 +132,17 @@ internal sealed class HostGroup : IAsyncDisposable
     {
         foreach (TestDisk disk in Disks.Values) disk.Unblock();
         foreach (int server in Servers.ToArray()) await StopAsync(server);
+        foreach (BlockingCollection<byte[]> way in _ways) way.CompleteAdding();
         _folder.Delete(recursive: true);
     }
 
-    /// <summary>Each way has a carrier of its own, since a host may do a round on the thread that brings it something: one server's disk must not keep another one.</summary>
+    /// <summary>
+    /// Each way has a thread of its own, since a host may do a round on the thread that brings it something: one server's disk that a test holds must keep neither another server nor the thread pool.
+    /// </summary>
     private sealed class Wires(HostGroup group, RaftHost host) : IRaftTransport
     {
         private readonly RaftMessageCodec _codec = new();
-        private readonly Dictionary<int, ChannelWriter<byte[]>> _ways = [];
+        private readonly Dictionary<int, BlockingCollection<byte[]>> _ways = [];
 
         public void Send(RaftMessage message)
         {
@@ -145,18 +151,18 @@ internal sealed class HostGroup : IAsyncDisposable
             System.Buffers.ArrayBufferWriter<byte> bytes = new();
             _codec.Encode(message, bytes);
             group.Sent.AddOrUpdate((from, message.GetType().Name), 1, static (_, n) => n + 1);
-            if (!_ways.TryGetValue(to, out ChannelWriter<byte[]>? way))
+            if (!_ways.TryGetValue(to, out BlockingCollection<byte[]>? way))
             {
-                Channel<byte[]> made = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(10_000) { FullMode = BoundedChannelFullMode.DropWrite });
-                _ways.Add(to, way = made.Writer);
-                _ = CarryAsync(to, made.Reader);
+                _ways.Add(to, way = new BlockingCollection<byte[]>(10_000));
+                group._ways.Add(way);
+                new Thread(() => Carry(to, way)) { IsBackground = true }.Start();
             }
-            way.TryWrite(bytes.WrittenSpan.ToArray());
+            way.TryAdd(bytes.WrittenSpan.ToArray()); // one that is full drops the newest
         }
 
-        private async Task CarryAsync(int to, ChannelReader<byte[]> way)
+        private void Carry(int to, BlockingCollection<byte[]> way)
         {
-            await foreach (byte[] bytes in way.ReadAllAsync())
+            foreach (byte[] bytes in way.GetConsumingEnumerable())
             {
                 if (group._cut.ContainsKey((host.Self.Number, to)) || !group._hosts.TryGetValue(to, out RaftHost? other)) continue;
                 other.HearClock(host.Self, host.WallNow);

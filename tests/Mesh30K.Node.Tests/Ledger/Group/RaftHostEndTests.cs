@@ -27,7 +27,7 @@ public sealed class RaftHostEndTests
         // One message of the round has left for a follower when the other breaks it off.
         leader.BreaksOff = true;
         Asked inRound = new(), readInRound = new(), behind = new();
-        Task brings = Task.Run(() => leader.Host.Submit([leader.Read(readInRound), leader.Put("in the round")(inRound), leader.Put("behind it")(behind)]), TestContext.Current.CancellationToken);
+        Task brings = leader.BringAsync(leader.Read(readInRound), leader.Put("in the round")(inRound), leader.Put("behind it")(behind));
         await leader.Amid.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Asked later = leader.Ask(leader.Put("later")), laterRead = leader.Ask(leader.Read);
         leader.GoOn();
@@ -60,7 +60,7 @@ public sealed class RaftHostEndTests
         // A round is held at its end, on the thread that brought a request: what comes now is in line when the end comes.
         Asked status = new();
         leader.HoldsFlushOf = status;
-        Task brings = Task.Run(() => leader.Host.Submit([new HostRequest.Status(status, 1, leader.Due)]), TestContext.Current.CancellationToken);
+        Task brings = leader.BringAsync(new HostRequest.Status(status, 1, leader.Due));
         await leader.Amid.WaitAsync(HostGroup.Generous, TestContext.Current.CancellationToken);
         Asked late = leader.Ask(leader.Put("late")), lateRead = leader.Ask(leader.Read);
         ValueTask stopping = ValueTask.CompletedTask;
@@ -170,6 +170,13 @@ public sealed class RaftHostEndTests
         internal Func<Asked, HostRequest> Put(string key) => caller => new HostRequest.Ask(caller, 1, Due, new LedgerCommand.SetKey(key, "1"u8.ToArray(), null));
 
         internal HostRequest Read(Asked caller) => new HostRequest.Read(caller, 1, Due, new LedgerQuery.Find(LedgerEntryKind.Value, new LedgerKey("", "a")));
+
+        /// <summary>For a round that is held: it runs on the thread that brings the requests.</summary>
+        internal Task BringAsync(params HostRequest[] requests) => HostGroup.ApartAsync(() =>
+        {
+            Host.Submit(requests);
+            return true;
+        });
 
         internal Asked Ask(Func<Asked, HostRequest> request)
         {

@@ -244,7 +244,7 @@ public sealed class RaftHostTests
         await group.LeaderAsync();
         _ = await group.PutAsync(1, "a", "0");
         group.Disks[1].Block();
-        Task<object> first = Task.Run(() => group.PutAsync(1, "a", "1"), TestContext.Current.CancellationToken); // this thread must not be the one at the disk
+        Task<object> first = HostGroup.ApartAsync(() => group.PutAsync(1, "a", "1")).Unwrap(); // this thread must not be the one at the disk
         await HostGroup.UntilAsync(() => Task.FromResult(group.Disks[1].Waiting > 0), "a sync");
         Task<object> second = group.PutAsync(1, "a", "2");
         Task stopped = group.StopAsync(1);
