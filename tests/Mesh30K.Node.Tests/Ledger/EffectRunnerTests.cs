@@ -30,7 +30,7 @@ public sealed class EffectRunnerTests : IAsyncDisposable
     public async Task A_lease_is_renewed_while_the_effect_runs()
     {
         EffectRunner runner = new(_ledger);
-        EffectRequest request = Request("k") with { Lease = TimeSpan.FromSeconds(3) };
+        EffectRequest request = Request("k") with { Lease = TimeSpan.FromSeconds(6) };
         EffectResult result = await runner.RunAsync(
             request,
             async (context, cancel) =>
@@ -38,8 +38,8 @@ public sealed class EffectRunnerTests : IAsyncDisposable
                 DateTimeOffset from = DateTimeOffset.UtcNow;
                 LedgerEffect seen;
                 do seen = await FindAsync("k");
-                while (seen.LeaseUntil!.Value.ToDateTimeOffset() < from + TimeSpan.FromSeconds(4) && DateTimeOffset.UtcNow < from + TimeSpan.FromSeconds(30));
-                return new EffectOutcome(EffectReport.Done, Encoding.UTF8.GetBytes(seen.LeaseUntil.Value.ToDateTimeOffset() >= from + TimeSpan.FromSeconds(4) ? "renewed" : "never renewed"));
+                while (seen.LeaseUntil!.Value.ToDateTimeOffset() < from + TimeSpan.FromSeconds(7) && DateTimeOffset.UtcNow < from + TimeSpan.FromSeconds(30));
+                return new EffectOutcome(EffectReport.Done, Encoding.UTF8.GetBytes(seen.LeaseUntil.Value.ToDateTimeOffset() >= from + TimeSpan.FromSeconds(7) ? "renewed" : "never renewed"));
             },
             Cancel);
         Assert.Equal("renewed", Encoding.UTF8.GetString(result.Output.Span));

@@ -117,10 +117,10 @@ public sealed class LinkLimitTests
         int sent = 0;
         for (int connection = 0; sent < 10_000; connection++)
         {
-            await using TestAgent hostile = connection % 2 == 0 ? await f.JoinAsync($"h{connection}") : new TestAgent("nobody", witness.Key, f.Identity, f.Clock);
-            if (connection % 2 == 1) await hostile.OpenAsync(f.Host.BaseAddress);
             try
             {
+                await using TestAgent hostile = connection % 2 == 0 ? await f.JoinAsync($"h{connection}") : new TestAgent("nobody", witness.Key, f.Identity, f.Clock);
+                if (connection % 2 == 1) await hostile.OpenAsync(f.Host.BaseAddress);
                 for (int i = 0; i < 200; i++, sent++)
                 {
                     byte[] bytes = new byte[random.Next(random.Next(10) == 0 ? 70_000 : 300)];
@@ -132,7 +132,7 @@ public sealed class LinkLimitTests
             }
             catch (WebSocketException)
             {
-                sent += 100; // the mesh closed, as it should; what was left of the 200 counts half
+                sent += 100; // the mesh closed, as it should, or had no place while others were closing; what was left of the 200 counts half
             }
         }
         string id = f.Deliver(["witness"]);
