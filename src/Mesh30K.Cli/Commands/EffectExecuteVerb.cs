@@ -106,7 +106,7 @@ public abstract class EffectExecuteVerb : EffectVerb
 
     private static string? Hint(EffectEnding ending, EffectRequest request) => ending switch
     {
-        EffectEnding.InDoubt => $"It does not run again by itself. Find out whether it took place, then: mesh effect resolve {request.Key} --done or --not-done",
+        EffectEnding.InDoubt => $"mesh effect show {request.Key} says how it stands. While it is in doubt it does not run again: find out whether it took place, then mesh effect resolve {request.Key} --done or --not-done",
         EffectEnding.NotRun or EffectEnding.RunAgain => "Run it again with the same key.",
         EffectEnding.Held => "Run it again later, or wait longer with --wait.",
         EffectEnding.Unrecorded => "It was executed; until that is recorded, it counts as in doubt. Run it again with the same key to see how it is.",

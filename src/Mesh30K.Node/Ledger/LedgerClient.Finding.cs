@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.WebSockets;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger.Group;
@@ -18,14 +17,14 @@ public sealed partial class LedgerClient
     /// <summary>Asks whoever leads, until there is an answer, the deadline has passed, or the request is unknown and may not be repeated.</summary>
     private async Task<ClientAnswer> AskLeaderAsync<T>(Ask<T> ask, TimeSpan deadline, CancellationToken cancel)
     {
-        long from = Stopwatch.GetTimestamp();
+        long from = _options.Clock.GetTimestamp();
         Backoff pauses = new(_options.PauseMin, _options.PauseMax);
         TimeSpan least = deadline / 10 < TryAtLeast ? deadline / 10 : TryAtLeast;
         int failures = 0;
         LedgerRefusal last = new(LedgerCertainty.NotTaken, "the deadline passed before any server was asked", Retry: true);
         bool unknown = false;
         int hints = 0;
-        for (TimeSpan left = deadline; left > least; left = deadline - Stopwatch.GetElapsedTime(from))
+        for (TimeSpan left = deadline; left > least; left = deadline - _options.Clock.GetElapsedTime(from))
         {
             int target = _target;
             ClientAnswer answer = await TryAsync(ask, target, left, cancel).ConfigureAwait(false);
@@ -35,16 +34,16 @@ public sealed partial class LedgerClient
             if (!refusal.Retry || (unknown && !ask.MayRepeat)) break;
             if (Follow(target, refusal) && ++hints <= HintsMax) continue;
             hints = 0;
-            left = deadline - Stopwatch.GetElapsedTime(from);
+            left = deadline - _options.Clock.GetElapsedTime(from);
             TimeSpan wait = pauses.Pause(failures++, Random.Shared);
-            if (left > least) await Task.Delay(wait < left - least ? wait : left - least, cancel).ConfigureAwait(false);
+            if (left > least) await Task.Delay(wait < left - least ? wait : left - least, _options.Clock, cancel).ConfigureAwait(false);
         }
         return new ClientAnswer(Refusal: last with { Certainty = unknown ? LedgerCertainty.Unknown : LedgerCertainty.NotTaken });
     }
 
     private async Task<ClientAnswer> TryAsync<T>(Ask<T> ask, int server, TimeSpan left, CancellationToken cancel)
     {
-        long from = Stopwatch.GetTimestamp();
+        long from = _options.Clock.GetTimestamp();
         ClientLink link;
         try
         {
@@ -56,7 +55,7 @@ public sealed partial class LedgerClient
             return new ClientAnswer(Refusal: new LedgerRefusal(LedgerCertainty.NotTaken, why, Retry: true));
         }
         if (link.IsSilentFor(_options.AnswerAtMost)) return new ClientAnswer(Refusal: new LedgerRefusal(LedgerCertainty.NotTaken, $"server {server} does not answer", Retry: true));
-        left -= Stopwatch.GetElapsedTime(from);
+        left -= _options.Clock.GetElapsedTime(from);
         TimeSpan atMost = ask.MayRepeat && _options.AnswerAtMost < left ? _options.AnswerAtMost : left;
         return await link.AskAsync(ask.Asked, ask.Write, atMost, cancel).ConfigureAwait(false);
     }
@@ -95,7 +94,7 @@ public sealed partial class LedgerClient
         if (link!.IsCompletedSuccessfully) return link.Result;
         try
         {
-            return await link.WaitAsync(atMost, cancel).ConfigureAwait(false);
+            return await link.WaitAsync(atMost, _options.Clock, cancel).ConfigureAwait(false);
         }
         catch (TimeoutException slow)
         {
@@ -107,7 +106,7 @@ public sealed partial class LedgerClient
     {
         await Task.Yield(); // not under the lock
         WebSocket socket = await _dialer.DialAsync(server, _options.ConnectAtMost, _options.KeepAlive, _stop.Token).ConfigureAwait(false);
-        return new ClientLink(server, socket);
+        return new ClientLink(server, socket, _options.Clock);
     }
 
     /// <param name="MayRepeat">Whether it may be asked again when it is unknown whether it was done.</param>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.WebSockets;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Consistency.Strong.Raft;
@@ -26,6 +25,9 @@ public sealed record LedgerClientOptions
     public TimeSpan PauseMin { get; init; } = TimeSpan.FromMilliseconds(10);
 
     public TimeSpan PauseMax { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Deadlines and pauses are of its monotonic clock.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 }
 
 /// <summary>
@@ -141,11 +143,11 @@ public sealed partial class LedgerClient : ILedger
 
     private async Task<ClientAnswer> AskOneAsync(int server, int asked, Action<(long Id, int DueMs, int Asked), LinkBuffer> write, TimeSpan deadline, CancellationToken cancel)
     {
-        long from = Stopwatch.GetTimestamp();
+        long from = _options.Clock.GetTimestamp();
         try
         {
             ClientLink link = await LinkAsync(server, deadline, cancel).ConfigureAwait(false);
-            return await link.AskAsync(asked, write, deadline - Stopwatch.GetElapsedTime(from), cancel).ConfigureAwait(false);
+            return await link.AskAsync(asked, write, deadline - _options.Clock.GetElapsedTime(from), cancel).ConfigureAwait(false);
         }
         catch (Exception error) when (IsNoLink(error) && !cancel.IsCancellationRequested)
         {

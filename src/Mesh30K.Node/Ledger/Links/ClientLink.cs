@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.WebSockets;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger.Group;
@@ -20,6 +19,7 @@ internal sealed class ClientLink : IAsyncDisposable
     private const int MessageBytesMax = 48 << 20;
 
     private readonly WebSocket _socket;
+    private readonly TimeProvider _clock;
     private readonly SendLane _lane;
     private readonly Lock _gate = new();
     private readonly Dictionary<long, TaskCompletionSource<ClientAnswer>> _underWay = [];
@@ -31,9 +31,9 @@ internal sealed class ClientLink : IAsyncDisposable
     /// <summary>When something came last, or nothing was awaited yet.</summary>
     private long _heardAt;
 
-    internal ClientLink(GroupServer server, WebSocket socket)
+    internal ClientLink(GroupServer server, WebSocket socket, TimeProvider clock)
     {
-        (Server, _socket) = (server, socket);
+        (Server, _socket, _clock) = (server, socket, clock);
         _lane = new SendLane(socket, BytesMax, error => Break(error.GetBaseException().Message));
         _receiving = Task.Run(ReceiveAsync);
     }
@@ -45,7 +45,7 @@ internal sealed class ClientLink : IAsyncDisposable
     /// <summary>Whether answers are awaited and nothing has come for so long: it is better to ask elsewhere.</summary>
     internal bool IsSilentFor(TimeSpan time)
     {
-        lock (_gate) return _underWay.Count > 0 && Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)) > time;
+        lock (_gate) return _underWay.Count > 0 && _clock.GetElapsedTime(Volatile.Read(ref _heardAt)) > time;
     }
 
     /// <summary>Asks, and waits at most so long. What was not answered by then is unknown; nothing is retried here.</summary>
@@ -62,7 +62,7 @@ internal sealed class ClientLink : IAsyncDisposable
             id = ++_ids;
             _underWay.Add(id, answered);
             alone = _underWay.Count == 1;
-            if (alone) Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+            if (alone) Volatile.Write(ref _heardAt, _clock.GetTimestamp());
         }
         int dueMs = (int)Math.Clamp(atMost.TotalMilliseconds, 1, ClientFrames.DueMsMax);
         if (!_lane.Write((id, dueMs, asked), write))
@@ -75,7 +75,7 @@ internal sealed class ClientLink : IAsyncDisposable
         else _lane.FlushSoon();
         try
         {
-            return await answered.Task.WaitAsync(atMost, cancel).ConfigureAwait(false);
+            return await answered.Task.WaitAsync(atMost, _clock, cancel).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -109,7 +109,7 @@ internal sealed class ClientLink : IAsyncDisposable
         {
             while (await receiver.ReceiveAsync(_over.Token).ConfigureAwait(false) is { } message)
             {
-                Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+                Volatile.Write(ref _heardAt, _clock.GetTimestamp());
                 Take(message.Span);
             }
             Break(_socket.CloseStatusDescription is { Length: > 0 } why ? why : "the server closed it");

@@ -21,7 +21,7 @@ internal sealed class ScriptedServers(Func<int, HostRequest, LinkBuffer, bool> s
 
     internal static readonly LedgerClientOptions Options = new() { PauseMin = TimeSpan.FromMilliseconds(1), PauseMax = TimeSpan.FromMilliseconds(5), AnswerAtMost = TimeSpan.FromMilliseconds(300) };
 
-    internal LedgerClient Client() => new(Group, this, Options);
+    internal LedgerClient Client(TimeProvider? clock = null) => new(Group, this, Options with { Clock = clock ?? TimeProvider.System });
 
     public Task<WebSocket> DialAsync(GroupServer to, TimeSpan atMost, TimeSpan keepAlive, CancellationToken cancel)
     {
