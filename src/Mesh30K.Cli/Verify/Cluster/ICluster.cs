@@ -55,6 +55,6 @@ internal interface ICluster : IAsyncDisposable
     /// <summary>Has every write to a server's disk fail: <see cref="FaultKind.DiskFails"/> or <see cref="FaultKind.DiskFull"/>.</summary>
     Task BreakDiskAsync(int server, FaultKind how);
 
-    /// <summary>Waits until the server has ended by itself, for a bounded time, then lets its disk work again. The server is dead afterwards.</summary>
+    /// <summary>Waits until the server has ended by itself, for a bounded time, then lets its disk work again; where the disk is full it is asked for a snapshot, which it has no room for. The server is dead afterwards.</summary>
     Task MendDiskAsync(int server, CancellationToken stop);
 }

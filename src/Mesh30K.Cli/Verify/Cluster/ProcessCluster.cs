@@ -138,9 +138,9 @@ internal sealed class ProcessCluster : ICluster
     public async Task MendDiskAsync(int server, CancellationToken stop)
     {
         ServerProcess process = _processes[server - 1];
-        bool ended = await process.EndedAsync(DiskNoticedWithin, stop).ConfigureAwait(false);
-        // A full disk does not stop a server before the space that its journal has allocated ahead is used up.
-        if (!ended && _broken[server] != FaultKind.DiskFull) Find($"server {server} went on for {DiskNoticedWithin.TotalSeconds} s though its disk failed ({_broken[server]}): {process.Said}");
+        // A journal goes on for a while in space that it has allocated ahead; a snapshot needs more than that at once.
+        if (_broken[server] == FaultKind.DiskFull && process.Pid != 0) await SnapshotAsync(server, stop).ConfigureAwait(false);
+        if (!await process.EndedAsync(DiskNoticedWithin, stop).ConfigureAwait(false)) Find($"server {server} went on for {DiskNoticedWithin.TotalSeconds} s though its disk failed ({_broken[server]}): {process.Said}");
         await process.KillAsync().ConfigureAwait(false);
         await Task.Run(() => _disks[server - 1].Mend(_broken[server]), stop).ConfigureAwait(false);
     }
