@@ -221,8 +221,9 @@ public sealed class GroupCommit : IAsyncDisposable
     /// <summary>A commit went wrong; all errors, bugs too: whoever waits must hear of it, and nothing may be committed after it.</summary>
     private void Fail(Exception error)
     {
-        lock (_gate) _isAtDisk = false;
-        FailAll(error as JournalException ?? new JournalException("io_failed", $"the journal stopped: {error.Message}", error));
+        JournalException why = error as JournalException ?? new JournalException("io_failed", $"the journal stopped: {error.Message}", error);
+        lock (_gate) (_failed, _isAtDisk) = (_failed ?? why, false); // at once: else somebody could begin with the next batch
+        FailAll(why);
     }
 
     /// <summary>What has gathered, when nobody else commits; null when there is nothing and no more will come.</summary>
@@ -317,6 +318,7 @@ public sealed class GroupCommit : IAsyncDisposable
         {
             TimeSpan left = _options.WaitAtMost - Stopwatch.GetElapsedTime(from);
             if (left <= TimeSpan.Zero) throw new JournalException("busy", $"{_filling.FramedBytes} bytes are in line for the disk, and none was taken within {_options.WaitAtMost.TotalSeconds} s");
+            if (MustWake_NeedsLock()) _wake.Set(); // nobody has begun with what fills the line
             _waitForRoom++;
             Monitor.Wait(_gate, left);
             _waitForRoom--;
@@ -391,7 +393,8 @@ public sealed class GroupCommit : IAsyncDisposable
     }
 }
 
-/// <summary>Is told on the committing thread, between two batches, and so without the way over a thread of the pool. Returns at once and does not call back.</summary>
+/// <summary>Is told on the committing thread, between two batches, and so without the way over a thread of the pool. Calls back nothing that waits for
+/// the thread: what is enqueued there is not begun with, or committed by <see cref="GroupCommit.TryCommitHere"/>.</summary>
 public interface IGroupCommitWatcher
 {
     /// <summary>Everything up to that sequence is durable.</summary>

@@ -109,6 +109,19 @@ public sealed class GroupCommitTests : IDisposable
         Assert.Equal(["the thread's", "in line", "a caller's", "meanwhile"], _box.ReadAll().Records);
     }
 
+    /// <summary>Nobody has begun with what fills the line: who waits for room in it would wait for itself.</summary>
+    [Fact]
+    public async Task Who_waits_for_room_has_the_thread_begin()
+    {
+        GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard()), new GroupCommitOptions { QueueBytesMax = 100, WaitAtMost = TimeSpan.FromSeconds(10) });
+        await UntilAsync(() => commit.IsIdle);
+        for (int i = 1; i <= 5; i++) Assert.Equal(i, await HostGroup.ApartAsync(() => commit.Enqueue(1, new byte[60], begin: false)));
+        commit.Begin();
+        await commit.WhenDurableAsync(5);
+        await commit.DisposeAsync();
+        Assert.Equal(5, _box.ReadAll().Records.Count);
+    }
+
     [Fact]
     public async Task A_failure_in_a_callers_hands_ends_the_journal_for_everybody()
     {

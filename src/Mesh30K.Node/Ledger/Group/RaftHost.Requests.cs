@@ -141,6 +141,9 @@ public sealed partial class RaftHost
         _single = request;
         switch (request)
         {
+            case HostRequest.Change { Step: MemberStep.AddLearner, Address: not null } when !_clocks.MayPropose(Now, WallNow):
+                Refuse(request, new LedgerRefusal(LedgerCertainty.NotTaken, ClockOff(), Retry: true)); // its address is a command, and would give log time
+                break;
             case HostRequest.Change { Step: MemberStep.AddLearner, Address: { } address } change:
                 // Where it is has to be known everywhere before anybody has to reach it.
                 LedgerCommand.SetKey set = new(AddressPrefix + change.Server.Number.ToString(CultureInfo.InvariantCulture), Encoding.UTF8.GetBytes(address.ToString()), null);
@@ -245,8 +248,9 @@ public sealed partial class RaftHost
     /// <summary>When log time has to go forward for something to happen, and no command brings it, the leader does.</summary>
     private void TickLedger()
     {
-        if (_machine.Role != RaftRole.Leader || !(_ledger.NextDue <= WallNow) || Now < _tickAgainAt || !_clocks.MayPropose(Now, WallNow)) return;
-        _tickAgainAt = Now + _options.Raft.ElectionMin; // one at a time, and again when that one was lost
+        if (_machine.Role != RaftRole.Leader || !(_ledger.NextDue <= WallNow) || Now < _tickAgainAt) return;
+        _tickAgainAt = Now + _options.Raft.ElectionMin; // one at a time, and again when that one was lost or the clock may give none
+        if (!_clocks.MayPropose(Now, WallNow)) return;
         Encode(new LedgerCommand.Tick(), null);
         Propose();
     }

@@ -21,7 +21,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     /// <summary>Keys of the ledger's values that say where servers are that were added later. Clients read them and do not set them.</summary>
     internal const string AddressPrefix = "mesh.coordinator/";
 
-    /// <summary>Messages of more bytes, parts of a snapshot among them, are not for the thread that brought them: it has other connections to look after.</summary>
+    /// <summary>Messages of more bytes, and parts of a snapshot, are not for the thread that brought them: it has other connections to look after.</summary>
     private const long HereBytesMax = 64 << 10;
 
     private readonly RaftHostOptions _options;
@@ -31,6 +31,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     private readonly RaftEffects _effects = new();
     private readonly ClockWatch _clocks;
     private readonly long _startedAt;
+    private readonly Thread _own;
     private readonly TaskCompletionSource<Exception?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The host's own thread waits here. Set outside the gate: a thread that is woken into a lock that its waker holds costs both several switches.</summary>
@@ -42,11 +43,14 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     private List<HostRequest> _requests = [];
     private List<(ServerId Peer, Instant Theirs, Instant At)> _heard = [];
     private long _messageBytes;
+    private bool _hasParts;
     private long _persisted;
     private (long Index, byte[] Image)? _made;
     private Exception? _failure;
     private bool _isInRound;
     private bool _isAtDisk;
+    private bool _isOwnAtDisk;
+    private bool _isEnding;
     private bool _waits;
     private Instant _waitsUntil;
     private bool _stopping;
@@ -60,6 +64,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         _machine = new RaftMachine(self, durable, options.Raft, unchecked((ulong)Random.Shared.NextInt64()), Now);
         _images[durable.Snapshot.At.Index] = durable.Image;
         RestoreFrom(durable.Snapshot.At.Index);
+        _own = new Thread(Run) { Name = "mesh-raft", IsBackground = true };
         _journal = RaftJournal.Start(folder, this);
     }
 
@@ -99,24 +104,16 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
             throw;
         }
         late.Real = transport(host);
-        new Thread(host.Run) { Name = "mesh-raft", IsBackground = true }.Start();
+        host._own.Start();
         return host;
     }
 
-    /// <summary>A message of another server for this one. Dropped when the line is full. May do a round.</summary>
-    /// <param name="bytes">About how many bytes it takes.</param>
-    internal void Receive(RaftMessage message, int bytes)
+    /// <summary>Messages of other servers for this one that came together, and about how many bytes each takes. What finds no room in line is dropped. May do a round.</summary>
+    internal void Receive(params ReadOnlySpan<(RaftMessage Message, int Bytes)> messages)
     {
-        Invariant.Check(message.To == Self);
         lock (_gate)
         {
-            if (_messages.Count >= _options.MessagesMax || _messageBytes + bytes > _options.MessageBytesMax)
-            {
-                _dropped++;
-                return;
-            }
-            _messages.Add(message);
-            _messageBytes += bytes;
+            foreach ((RaftMessage message, int bytes) in messages) Take_NeedsLock(message, bytes);
         }
         RoundHere();
     }
@@ -170,7 +167,21 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         WakeAfter(() => _stopping = true);
+        End(isOwn: false);
         await _ended.Task.ConfigureAwait(false);
+    }
+
+    private void Take_NeedsLock(RaftMessage message, int bytes)
+    {
+        Invariant.Check(message.To == Self);
+        if (_messages.Count >= _options.MessagesMax || _messageBytes + bytes > _options.MessageBytesMax)
+        {
+            _dropped++;
+            return;
+        }
+        _messages.Add(message);
+        _messageBytes += bytes;
+        _hasParts |= message is SnapshotChunk; // the last one is small, and brings the whole state
     }
 
     private void Fail(Exception error) => WakeAfter(() => _failure ??= error);
@@ -209,6 +220,17 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
             if (wait) WaitForRound();
             else DoRounds();
         }
+        End(isOwn: true);
+    }
+
+    /// <summary>The last that the host's own thread does. While a disk that hangs keeps that thread, whoever stops the server does it.</summary>
+    private void End(bool isOwn)
+    {
+        lock (_gate)
+        {
+            if (_isEnding || !(isOwn || _isOwnAtDisk)) return;
+            _isEnding = true;
+        }
         Exception? why = _failure;
         RefuseAll(why);
         _ = _journal.DisposeAsync().AsTask().ContinueWith(_ => _ended.TrySetResult(why), TaskScheduler.Default);
@@ -228,7 +250,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         lock (_gate)
         {
             if (_isInRound || IsOver_NeedsLock || !HasCome_NeedsLock) return;
-            here = _messageBytes <= HereBytesMax;
+            here = IsLittle_NeedsLock;
             if (here) BeginRound_NeedsLock();
             else if (!MustWake_NeedsLock()) return;
         }
@@ -239,12 +261,16 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
     /// <summary>Goes to the disk between two rounds; true when there is to be another one. A disk that hangs keeps this thread, and does not keep the server from stopping.</summary>
     private bool CommitHere()
     {
-        lock (_gate) _isAtDisk = true;
+        lock (_gate)
+        {
+            if (IsOver_NeedsLock) return false; // the own thread may wait for the end of this round, and not for the disk
+            (_isAtDisk, _isOwnAtDisk) = (true, Thread.CurrentThread == _own);
+        }
         bool did = _journal.TryCommitHere();
         lock (_gate)
         {
-            _isAtDisk = false;
-            if (!did || IsOver_NeedsLock) return false;
+            _isAtDisk = _isOwnAtDisk = false;
+            if (!did || IsOver_NeedsLock || !IsLittle_NeedsLock) return false;
             BeginRound_NeedsLock();
             return true;
         }
@@ -255,6 +281,8 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
 
     private bool IsOver_NeedsLock => _stopping || _failure is not null;
 
+    private bool IsLittle_NeedsLock => _messageBytes <= HereBytesMax && !_hasParts;
+
     private bool HasCome_NeedsLock => _messages.Count > 0 || _requests.Count > 0 || _persisted > _durable || _made is not null;
 
     private void BeginRound_NeedsLock()
@@ -264,7 +292,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         (_requests, _requestsNow) = (_requestsNow, _requests);
         (_heard, _heardNow) = (_heardNow, _heard);
         (_persistedNow, _madeNow, _made) = (_persisted, _made, null);
-        _messageBytes = 0;
+        (_messageBytes, _hasParts) = (0, false);
     }
 
     /// <summary>One round. When it has put little in line for the disk and this thread may wait for that: also that, and one more.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Runtime.InteropServices;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Ledger.Group;
@@ -111,17 +112,26 @@ public sealed class CoordinatorServer : IAsyncDisposable
     public async Task<bool> HandOverAsync(TimeSpan atMost)
     {
         Instant until = _host.Now + atMost;
-        for (bool asked = false; _host.Now < until; await Task.Delay(10).ConfigureAwait(false))
+        using CancellationTokenSource limit = new(atMost);
+        try
         {
-            OneAnswer caller = new();
-            _host.Submit([new HostRequest.Status(caller, 1, until)]);
-            if (await caller.Answered.ConfigureAwait(false) is not { Role: RaftRole.Leader } status) return true;
-            if (status.Linked.Count == 0) return false;
-            if (asked) continue;
-            asked = true;
-            _host.Submit([new HostRequest.Transfer(new OneAnswer(), 1, until, ServerId.None)]);
+            for (bool asked = false; ; await Task.Delay(10, limit.Token).ConfigureAwait(false))
+            {
+                OneAnswer caller = new();
+                await SubmitAsync(new HostRequest.Status(caller, 1, until)).ConfigureAwait(false);
+                if (await caller.Answered.WaitAsync(limit.Token).ConfigureAwait(false) is not { Role: RaftRole.Leader } status) return true;
+                if (status.Linked.Count == 0) return false;
+                if (!asked) await SubmitAsync(new HostRequest.Transfer(new OneAnswer(), 1, until, ServerId.None)).ConfigureAwait(false);
+                asked = true;
+            }
         }
-        return false;
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            return false;
+        }
+
+        // A disk that hangs may keep the thread that brings a request.
+        Task SubmitAsync(HostRequest request) => Task.Run(() => _host.Submit([request]), CancellationToken.None).WaitAsync(limit.Token);
     }
 
     /// <summary>Stops listening and the host; what is under way has no answer.</summary>
@@ -240,6 +250,7 @@ public sealed class CoordinatorServer : IAsyncDisposable
 
     private void Hear(ServerId peer, ReadOnlySpan<byte> message)
     {
+        List<(RaftMessage, int)> all = [];
         LinkReader reader = new(message);
         while (!reader.IsAtEnd)
         {
@@ -260,8 +271,9 @@ public sealed class CoordinatorServer : IAsyncDisposable
                 throw new LinkFormatException(wrong.Message, wrong);
             }
             if (heard.From != peer || heard.To != _host.Self) throw new LinkFormatException($"a message from {heard.From} to {heard.To} on the link from {peer} to {_host.Self}");
-            _host.Receive(heard, length);
+            all.Add((heard, length));
         }
+        if (all.Count > 0) _host.Receive(CollectionsMarshal.AsSpan(all)); // one round, and one sync, for what the sender has gathered
     }
 
     private static async Task CloseAsync(WebSocket socket, WebSocketCloseStatus status, string why)

@@ -88,6 +88,19 @@ internal ref struct LinkReader(ReadOnlySpan<byte> bytes)
     /// <summary>What is left.</summary>
     internal readonly ReadOnlySpan<byte> Rest => _rest;
 
+    /// <summary>How many bytes the items take that go together into so many; at least the first one's.</summary>
+    internal static int ItemsWithin(ReadOnlySpan<byte> items, int bytesMax)
+    {
+        int together = 0;
+        while (together < items.Length)
+        {
+            int end = together + 4 + BinaryPrimitives.ReadInt32LittleEndian(items[together..]);
+            if (end > bytesMax && together > 0) break;
+            together = end;
+        }
+        return together;
+    }
+
     /// <summary>The next item: its kind, and its fields.</summary>
     internal (byte Kind, int Length) Item(out LinkReader fields)
     {

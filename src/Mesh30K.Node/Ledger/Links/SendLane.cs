@@ -3,11 +3,14 @@ using System.Net.WebSockets;
 namespace Mesh30K.Node.Ledger.Links;
 
 /// <summary>
-/// What leaves on one connection: items gather in one buffer while the other is being sent, and all that has gathered is one WebSocket message. Bounded; the policy when it is full is the
-/// writer's. Thread-safe.
+/// What leaves on one connection: items gather in one buffer while the other is being sent, and what has gathered is one WebSocket message, or several where it is more than a receiver takes.
+/// Bounded; the policy when it is full is the writer's. Thread-safe.
 /// </summary>
 internal sealed class SendLane(WebSocket socket, int bytesMax, Action<Exception> failed)
 {
+    /// <summary>A message ends before the item that would make it longer. Less than any receiver takes, and than any buffer that is kept.</summary>
+    internal const int MessageBytesMax = 1 << 20;
+
     private readonly Lock _gate = new();
     private LinkBuffer _filling = new();
     private LinkBuffer _sending = new();
@@ -56,7 +59,15 @@ internal sealed class SendLane(WebSocket socket, int bytesMax, Action<Exception>
     {
         try
         {
-            while (Swap()) await socket.SendAsync(_sending.Written, WebSocketMessageType.Binary, endOfMessage: true, CancellationToken.None).ConfigureAwait(false);
+            while (Swap())
+            {
+                for (ReadOnlyMemory<byte> rest = _sending.Written; !rest.IsEmpty;)
+                {
+                    int length = LinkReader.ItemsWithin(rest.Span, MessageBytesMax);
+                    await socket.SendAsync(rest[..length], WebSocketMessageType.Binary, endOfMessage: true, CancellationToken.None).ConfigureAwait(false);
+                    rest = rest[length..];
+                }
+            }
         }
         catch (Exception error) when (error is WebSocketException or IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {

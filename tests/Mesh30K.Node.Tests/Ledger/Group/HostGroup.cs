@@ -166,7 +166,7 @@ internal sealed class HostGroup : IAsyncDisposable
             {
                 if (group._cut.ContainsKey((host.Self.Number, to)) || !group._hosts.TryGetValue(to, out RaftHost? other)) continue;
                 other.HearClock(host.Self, host.WallNow);
-                other.Receive(RaftMessageCodec.Decode(bytes), bytes.Length);
+                other.Receive((RaftMessageCodec.Decode(bytes), bytes.Length));
             }
         }
 
@@ -230,8 +230,30 @@ internal sealed class TestDisk : JournalFiles
 internal sealed class TestClock : TimeProvider
 {
     private long _ahead;
+    private long _readings;
+
+    /// <summary>How often the monotonic clock was read: each round reads it some times.</summary>
+    internal long Readings => Interlocked.Read(ref _readings);
 
     internal void Jump(TimeSpan by) => Interlocked.Add(ref _ahead, by.Ticks);
 
+    public override long GetTimestamp()
+    {
+        Interlocked.Increment(ref _readings);
+        return base.GetTimestamp();
+    }
+
     public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + new TimeSpan(Interlocked.Read(ref _ahead));
+}
+
+/// <summary>A clock that stands until it is moved.</summary>
+internal sealed class HeldClock : TimeProvider
+{
+    private long _ticks;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => Interlocked.Read(ref _ticks);
+
+    internal void Move(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
 }

@@ -200,7 +200,7 @@ public sealed class RaftHostEndTests
             switch (message)
             {
                 case VoteRequest vote:
-                    Host.Receive(new VoteReply(vote.To, vote.From, vote.Term, vote.PreVote, Granted: true), 1);
+                    Host.Receive((new VoteReply(vote.To, vote.From, vote.Term, vote.PreVote, Granted: true), 1));
                     break;
                 case AppendRequest append:
                     if (append.Entries.Count > 0) Note(append);
@@ -212,7 +212,7 @@ public sealed class RaftHostEndTests
         private void Acknowledge(AppendRequest append)
         {
             long match = append.Previous.Index + append.Entries.Count;
-            Host.Receive(new AppendReply(append.To, append.From, append.Term, Success: true, match, default, append.Round), 1);
+            Host.Receive((new AppendReply(append.To, append.From, append.Term, Success: true, match, default, append.Round), 1));
             lock (_gate) _acknowledged[append.To.Number] = match;
         }
 
@@ -312,17 +312,5 @@ public sealed class RaftHostEndTests
             }
             _first.TrySetResult(answer);
         }
-    }
-
-    /// <summary>A clock that stands until it is moved.</summary>
-    private sealed class HeldClock : TimeProvider
-    {
-        private long _ticks;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => Interlocked.Read(ref _ticks);
-
-        internal void Move(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
     }
 }

@@ -176,8 +176,32 @@ public sealed class RaftHostTests
         group.Clocks[off].Jump(TimeSpan.FromHours(5));
         await HostGroup.UntilAsync(async () => (await group.StatusAsync(off)).Role != RaftRole.Leader, "the lead is handed over");
         int next = await group.LeaderAsync([.. group.Servers.Where(s => s != off)]);
-        Assert.IsType<LedgerReply>(await group.PutAsync(next, "a", "1"));
+        // Until the third server answers, the new leader knows its own clock and the wrong one, and cannot tell which it is.
+        object answer = new();
+        await HostGroup.UntilAsync(async () => (answer = await group.PutAsync(next, "a", "1")) is LedgerReply || !Assert.IsType<LedgerRefusal>(answer).Why.Contains("clock", StringComparison.Ordinal), "the third clock is known");
+        Assert.IsType<LedgerReply>(answer);
         Assert.InRange((await group.StatusAsync(next)).LogTime, before, before + TimeSpan.FromMinutes(2));
+    }
+
+    /// <summary>Of two clocks that differ nobody can tell which is wrong: neither server gives log time, and that lasts.</summary>
+    [Fact]
+    public async Task A_leader_that_may_give_no_log_time_waits_for_that_and_takes_no_member_either()
+    {
+        await using HostGroup group = new(1);
+        await group.LeaderAsync();
+        TestClock clock = group.Clocks[1];
+        Assert.IsType<LedgerReply>(await group.AskAsync(1, new LedgerCommand.AcquireLease("lock", "ana", TimeSpan.FromMilliseconds(200))));
+        DateTimeOffset over = clock.GetUtcNow() + TimeSpan.FromMilliseconds(200);
+        group[1].HearClock(new ServerId(2), group[1].WallNow + TimeSpan.FromHours(1));
+        await HostGroup.UntilAsync(async () => clock.GetUtcNow() > over && (await group.StatusAsync(1)).ClockAheadMs is not null, "the lease is over, and the other clock is heard");
+        long before = clock.Readings;
+        await Task.Delay(500, TestContext.Current.CancellationToken);
+        Assert.InRange(clock.Readings - before, 1, 2_000); // a heartbeat each 40 ms, and not rounds without end
+        CoordinatorStatus status = await group.StatusAsync(1);
+        Assert.Equal(1, status.Counts.Leases);
+        object added = await group.AskAsync(1, (caller, due) => new HostRequest.Change(caller, 1, due, MemberStep.AddLearner, new ServerId(4), new ServerAddress("10.0.0.4", 7411)));
+        Assert.Contains("clock", Assert.IsType<LedgerRefusal>(added).Why, StringComparison.Ordinal);
+        Assert.Equal(status.LogTime, (await group.StatusAsync(1)).LogTime);
     }
 
     [Fact]
