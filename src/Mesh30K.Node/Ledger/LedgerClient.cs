@@ -108,9 +108,13 @@ public sealed partial class LedgerClient : ILedger
         return WhyNot(await AskLeaderAsync(ask, deadline, cancel).ConfigureAwait(false));
     }
 
-    /// <summary>Asks for a step of the membership; <paramref name="address"/> of a server that is added. Null when it is committed, else why not. Not tried again when its answer was lost: look at the members.</summary>
+    /// <summary>
+    /// Asks for a step of the membership; <paramref name="address"/> of a server that is added. Null when it is committed, else why not. Not tried again when its answer was lost: look at the members.
+    /// Throws <see cref="ArgumentException"/> for a host that is neither a name nor an address.
+    /// </summary>
     public async Task<string?> ChangeAsync(MemberStep step, int server, GroupServer? address, TimeSpan deadline, CancellationToken cancel = default)
     {
+        if (address is not null && !ServerAddress.IsHost(address.Host)) throw new ArgumentException($"'{address.Host}' is no host's name or address", nameof(address));
         (MemberStep, ServerId, ServerAddress?) change = (step, new ServerId(server), address is null ? null : new ServerAddress(address.Host, address.Port));
         Ask<(MemberStep Step, ServerId Server, ServerAddress? Address)> ask = new(
             change, false, static (a, to) => ClientFrames.Change(a.Id, a.DueMs, a.Asked.Step, a.Asked.Server, a.Asked.Address, to));

@@ -32,6 +32,9 @@ internal abstract record HostRequest(ILedgerCaller Caller, long Id, Instant Due)
 /// <summary>Where a coordinator is reached.</summary>
 internal sealed record ServerAddress(string Host, int Port)
 {
+    /// <summary>Whether a text can be a host: one that cannot must not get into the ledger, since every server would try to dial it.</summary>
+    internal static bool IsHost(string text) => Uri.CheckHostName(text) != UriHostNameType.Unknown;
+
     public override string ToString() => $"{Host}:{Port}";
 }
 

@@ -147,6 +147,8 @@ internal static class ClientFrames
     {
         string host = fields.Text();
         int port = fields.Number(0, 65_535);
-        return host.Length == 0 ? null : new ServerAddress(host, port);
+        if (host.Length == 0) return null;
+        if (!ServerAddress.IsHost(host)) throw new LinkFormatException($"'{host}' is no host's name or address");
+        return new ServerAddress(host, port);
     }
 }

@@ -135,6 +135,28 @@ public sealed class CoordinatorServerTests
         Assert.InRange(refused, 8_000, 19_999);
     }
 
+    [Theory]
+    [InlineData("no host")]
+    [InlineData("a/b")]
+    [InlineData("host:7411")]
+    public async Task A_place_that_nobody_can_dial_is_refused_on_both_sides(string host)
+    {
+        LinkBuffer buffer = new();
+        ClientFrames.Change(5, 100, MemberStep.AddLearner, new ServerId(4), new ServerAddress(host, 1), buffer);
+        byte[] bytes = buffer.Written.ToArray();
+        Assert.Contains(host, Assert.Throws<LinkFormatException>(() => Read(bytes)).Message, StringComparison.Ordinal);
+        ScriptedServers servers = new((_, _, _) => throw new InvalidOperationException("nothing is to be sent"));
+        await using LedgerClient client = servers.Client();
+        await Assert.ThrowsAsync<ArgumentException>(() => client.ChangeAsync(MemberStep.AddLearner, 4, new GroupServer(4, host, 1), Generous, Cancel));
+
+        static HostRequest Read(byte[] message)
+        {
+            LinkReader reader = new(message);
+            (byte kind, _) = reader.Item(out LinkReader fields);
+            return ClientFrames.ReadRequest(kind, fields, new OneAnswer(), new Instant(0));
+        }
+    }
+
     [Fact]
     public async Task A_server_is_added_over_the_network_and_a_dead_one_removed()
     {
