@@ -17,7 +17,10 @@ namespace Mesh30K.Agent.Effects;
 /// </remarks>
 public sealed class MeshEffects : IDisposable
 {
+    private const string TooLate = "the node answered too late for the lease";
+
     private static readonly TimeSpan GiveBackWithin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RenewAgainAfter = TimeSpan.FromSeconds(1);
 
     private readonly MeshEffectsOptions _options;
     private readonly NodeClient _node;
@@ -54,11 +57,7 @@ public sealed class MeshEffects : IDisposable
         {
             long asked = Stopwatch.GetTimestamp();
             ReplyBody reply = await StartAsync(start, cancel).ConfigureAwait(false);
-            if (reply.Outcome == "recorded" && IsOverUnheard(reply.Effect!, executor))
-            {
-                await FinishAsync(reply.Effect!, "not_run", [], CancellationToken.None).ConfigureAwait(false);
-                throw new MeshEffectException(EffectProblem.NotRun, "the node answered too late for the lease");
-            }
+            if (reply.Outcome == "recorded" && IsOverUnheard(reply.Effect!, executor)) throw await NotRunAsync(reply.Effect!, honoursKey, TooLate).ConfigureAwait(false);
             if (reply.Outcome == "recorded") return Recorded(reply.Effect!);
             if (reply.Outcome == "ok") return await ExecuteAsync(reply.Effect!, effect, honoursKey, asked, cancel).ConfigureAwait(false);
             if (Stopwatch.GetElapsedTime(from) > _options.WaitForOther) throw new MeshEffectException(EffectProblem.Held, $"{reply.Effect?.Executor} executes {key}");
@@ -105,9 +104,9 @@ public sealed class MeshEffects : IDisposable
         bool isLate = Stopwatch.GetElapsedTime(asked) > _options.Lease / 2; // the lease counts from when it was asked for
         if (isLate || cancel.IsCancellationRequested)
         {
-            await FinishAsync(started, "not_run", [], CancellationToken.None).ConfigureAwait(false);
+            MeshEffectException notRun = await NotRunAsync(started, honoursKey, TooLate).ConfigureAwait(false);
             cancel.ThrowIfCancellationRequested();
-            throw new MeshEffectException(EffectProblem.NotRun, "the node answered too late for the lease");
+            throw notRun;
         }
         using CancellationTokenSource ended = new();
         Task renewing = RenewAsync(started, ended.Token);
@@ -130,11 +129,31 @@ public sealed class MeshEffects : IDisposable
         await renewing.ConfigureAwait(false);
         if (unknown is not null) await YieldAsync(started).ConfigureAwait(false);
         if (unknown is not null) throw new MeshEffectException(honoursKey ? EffectProblem.RunAgain : EffectProblem.InDoubt, $"{started.Key} may have taken place: {unknown.Message}", unknown);
-        string report = didNotRun is null ? "done" : didNotRun.IsFinal ? "failed" : "not_run";
-        byte[] told = didNotRun is null ? output! : didNotRun.IsFinal ? Encoding.UTF8.GetBytes(didNotRun.Message) : [];
-        EffectBody after = await FinishAsync(started, report, told, CancellationToken.None).ConfigureAwait(false);
-        if (report == "not_run") throw new MeshEffectException(honoursKey && started.Attempts > 1 ? EffectProblem.RunAgain : EffectProblem.NotRun, didNotRun!.Message, didNotRun);
+        if (didNotRun is { IsFinal: false }) throw await NotRunAsync(started, honoursKey, didNotRun.Message, didNotRun).ConfigureAwait(false);
+        EffectBody after = didNotRun is null
+            ? await FinishAsync(started, "done", output!, CancellationToken.None).ConfigureAwait(false)
+            : await FinishAsync(started, "failed", Encoding.UTF8.GetBytes(didNotRun.Message), CancellationToken.None).ConfigureAwait(false);
         return Recorded(after) with { IsReplay = false };
+    }
+
+    /// <summary>Says to the node that it did not run, and what that is to the caller: also when the node takes no report any more, but not that an earlier start did not run either.</summary>
+    /// <param name="thrown">What the effect threw; null when it was not executed.</param>
+    private async Task<MeshEffectException> NotRunAsync(EffectBody started, bool honoursKey, string why, EffectDidNotRunException? thrown = null)
+    {
+        FinishBody body = new(started.Principal, started.Key, started.Epoch, "not_run", []);
+        try
+        {
+            _ = await AskAsync("finish", body, EffectJson.Default.FinishBody, EffectProblem.Unavailable, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (MeshEffectException away) when (away.Problem == EffectProblem.Unavailable)
+        {
+            return thrown is null ? away : new MeshEffectException(EffectProblem.Unrecorded, away.Message, thrown);
+        }
+        catch (MeshEffectException)
+        {
+            // Another one has come after, or somebody has decided: here it did not run all the same.
+        }
+        return new MeshEffectException(honoursKey && started.Attempts > 1 ? EffectProblem.RunAgain : EffectProblem.NotRun, why, thrown);
     }
 
     /// <summary>The doubt begins now, not when the lease ends. If that cannot be said, it begins then.</summary>
@@ -152,20 +171,30 @@ public sealed class MeshEffects : IDisposable
         }
     }
 
-    /// <summary>Renews until it is told to end, or the node says that another one has come after: then what is under way is reported all the same, and the ledger decides.</summary>
+    /// <summary>
+    /// Renews until it is told to end, or the node says that the lease is over or another one has come after: then what is under way is reported all the same, and the ledger decides. A node that was not to be reached is
+    /// asked again: the lease may be longer than it was away.
+    /// </summary>
     private async Task RenewAsync(EffectBody started, CancellationToken ended)
     {
-        try
+        RenewBody body = new(started.Principal, started.Key, started.Epoch, _options.Lease.TotalSeconds);
+        TimeSpan third = _options.Lease / 3, pause = third;
+        while (true)
         {
-            while (true)
+            try
             {
-                await Task.Delay(_options.Lease / 3, ended).ConfigureAwait(false);
-                await AskAsync("renew", new RenewBody(started.Principal, started.Key, started.Epoch, _options.Lease.TotalSeconds), EffectJson.Default.RenewBody, EffectProblem.Unavailable, ended).ConfigureAwait(false);
+                await Task.Delay(pause, ended).ConfigureAwait(false);
+                _ = await AskAsync("renew", body, EffectJson.Default.RenewBody, EffectProblem.Unavailable, ended).ConfigureAwait(false);
+                pause = third;
             }
-        }
-        catch (Exception over) when (over is OperationCanceledException or MeshEffectException)
-        {
-            // It has ended, or the lease cannot be held.
+            catch (MeshEffectException away) when (away.Problem == EffectProblem.Unavailable)
+            {
+                pause = third < RenewAgainAfter ? third : RenewAgainAfter;
+            }
+            catch (Exception over) when (over is OperationCanceledException or MeshEffectException)
+            {
+                return; // It has ended, or the lease cannot be held.
+            }
         }
     }
 
@@ -206,8 +235,9 @@ public sealed class MeshEffects : IDisposable
             if (answer.IsSuccess) return (JsonSerializer.Deserialize(answer.Body, EffectJson.Default.ReplyBody), "", null);
             ProblemBody? problem = ProblemOf(answer.Body);
             string detail = problem?.Detail ?? problem?.Title ?? $"the node answered {answer.Status}";
-            // A signature that came too late, or twice over a broken connection, is made anew.
-            if (answer.Status is 429 or >= 500 || problem?.Code is "replayed" or "signature_expired") return (null, detail, answer.RetryAfter);
+            // A ledger that is full stays so until somebody makes room. A signature that came too late, or twice over a broken connection, is made anew.
+            bool isBusy = answer.Status is 429 or >= 500 && problem?.Code != "full";
+            if (isBusy || problem?.Code is "replayed" or "signature_expired") return (null, detail, answer.RetryAfter);
             throw new MeshEffectException(whenUnreached == EffectProblem.Unrecorded ? EffectProblem.Unrecorded : EffectProblem.Refused, detail);
         }
         catch (Exception failed) when (failed is HttpRequestException or JsonException || (failed is OperationCanceledException && !cancel.IsCancellationRequested))

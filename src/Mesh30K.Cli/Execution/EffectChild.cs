@@ -44,10 +44,12 @@ internal static class EffectChild
         using (process)
         {
             OutputHead head = new();
-            Task output = CopyAsync(process.StandardOutput.BaseStream, head, options.Live);
+            // On a thread of its own: whoever reads stdout may stop reading, which must not keep the command from being told to end.
+            Task output = Task.Run(() => CopyAsync(process.StandardOutput.BaseStream, head, options.Live), CancellationToken.None);
             _ = FeedAsync(process.StandardInput, options.Input);
             string? stopped = await EndAsync(process, options.Timeout, options.KeepRunning ? CancellationToken.None : context.TakenOver, cancel).ConfigureAwait(false);
             await Task.WhenAny(output, Task.Delay(OutputWithin, CancellationToken.None)).ConfigureAwait(false);
+            if (!output.IsCompleted && head.IsBehind) head.Cut();
             return OutcomeOf(process.ExitCode, stopped, options.NotRunOn, head);
         }
     }
@@ -117,8 +119,10 @@ internal static class EffectChild
             int read;
             while ((read = await from.ReadAsync(buffer).ConfigureAwait(false)) > 0)
             {
+                head.IsBehind = true;
                 head.Add(buffer.AsSpan(0, read));
                 live?.Invoke(buffer.AsMemory(0, read));
+                head.IsBehind = false;
             }
         }
         catch (Exception closed) when (closed is IOException or ObjectDisposedException)

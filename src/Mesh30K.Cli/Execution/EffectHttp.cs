@@ -23,7 +23,7 @@ internal static class EffectHttp
     {
         using CancellationTokenSource until = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         until.CancelAfter(request.Timeout);
-        using SocketsHttpHandler handler = new() { AllowAutoRedirect = false, ConnectTimeout = request.Timeout, UseCookies = false };
+        using SocketsHttpHandler handler = new() { AllowAutoRedirect = false, UseCookies = false };
         using HttpClient client = new(handler) { Timeout = Timeout.InfiniteTimeSpan };
         using HttpRequestMessage message = MessageOf(request, context.Request.Key);
         try

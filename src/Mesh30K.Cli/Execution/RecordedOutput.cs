@@ -52,9 +52,17 @@ internal sealed record RecordedOutput(int ExitCode, int? Status, bool Truncated)
 internal sealed class OutputHead
 {
     private readonly MemoryStream _bytes = new();
+    private volatile bool _isBehind;
 
     /// <summary>Whether there was more than it keeps.</summary>
     public bool IsTruncated { get; private set; }
+
+    /// <summary>Whether what came is still being passed on, so that more may have come that was not read.</summary>
+    public bool IsBehind
+    {
+        get => _isBehind;
+        set => _isBehind = value;
+    }
 
     public ReadOnlyMemory<byte> Bytes
     {
@@ -62,6 +70,12 @@ internal sealed class OutputHead
         {
             lock (_bytes) return _bytes.ToArray();
         }
+    }
+
+    /// <summary>Nothing more is kept: there may have been more.</summary>
+    public void Cut()
+    {
+        lock (_bytes) IsTruncated = true;
     }
 
     public void Add(ReadOnlySpan<byte> bytes)

@@ -121,7 +121,7 @@ public sealed class NodeServer : IAsyncDisposable
                     Now = () => identity.Now,
                     ConnectionsMax = links.ConnectionsMax + ProcessLimits.HttpConnections,
                     ConfigurePipeline = AgentLinkEndpoints.Use,
-                    Readiness = ChecksOf(mesh, channels, identity, links, webhooks),
+                    Readiness = ChecksOf(mesh, channels, ledger, identity, links, webhooks),
                     Map = routes =>
                     {
                         api.Map(routes);
@@ -154,9 +154,10 @@ public sealed class NodeServer : IAsyncDisposable
         }
     }
 
-    private static ReadinessCheck[] ChecksOf(MeshHost mesh, ChannelHosts channels, NodeIdentity identity, AgentLinks links, WebhookLink webhooks) =>
+    private static ReadinessCheck[] ChecksOf(MeshHost mesh, ChannelHosts channels, FolderLedger ledger, NodeIdentity identity, AgentLinks links, WebhookLink webhooks) =>
     [
         new ReadinessCheck("mesh", () => mesh.NotReadyBecause), new ReadinessCheck("channels", () => channels.NotReadyBecause),
+        new ReadinessCheck("ledger", () => ledger.NotReadyBecause),
         new ReadinessCheck("identity", () => identity.NotReadyBecause), new ReadinessCheck("links", () => links.NotReadyBecause),
         new ReadinessCheck("webhooks", () => webhooks.NotReadyBecause),
     ];

@@ -31,7 +31,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
 
     /// <summary>
     /// Runs the effect if it is to run, and gives what is recorded of it. Throws <see cref="OperationCanceledException"/> when cancelled before it was executed, and
-    /// <see cref="IOException"/> when the ledger's folder is damaged.
+    /// <see cref="IOException"/> when the ledger's folder is damaged and nothing was executed; else that is told as <see cref="EffectEnding.Unrecorded"/>, or as not known.
     /// </summary>
     public async Task<EffectResult> RunAsync(EffectRequest request, Func<EffectContext, CancellationToken, Task<EffectOutcome>> effect, CancellationToken cancel = default)
     {
@@ -53,6 +53,10 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             catch (OperationCanceledException) when (cancel.IsCancellationRequested && run.MayCancel)
             {
                 step = run.Cancel(hasBegun, Now);
+            }
+            catch (IOException unusable) when (hasBegun)
+            {
+                step = run.Unusable(unusable.Message);
             }
         }
     }

@@ -25,8 +25,8 @@ public sealed record FolderLedgerOptions
 /// </remarks>
 public sealed class FolderLedger : ILedger
 {
-    /// <summary>Commands of this process in line, at most; one more is <see cref="LedgerCertainty.NotTaken"/>.</summary>
-    public const int LineMax = 4_096;
+    /// <summary>Commands of this process in line, at most; one more is <see cref="LedgerCertainty.NotTaken"/>. So many of the largest fit between two commits of the journal: more would end this handle.</summary>
+    public const int LineMax = 1_000;
 
     private readonly string _path;
     private readonly FolderLedgerOptions _options;
@@ -38,6 +38,9 @@ public sealed class FolderLedger : ILedger
     private Exception? _failure;
 
     private FolderLedger(string path, FolderLedgerOptions options, JournalFolder journal) => (_path, _options, _journal) = (path, options, journal);
+
+    /// <summary>Why it answers no more; null while it does.</summary>
+    public string? NotReadyBecause => Volatile.Read(ref _failure)?.Message;
 
     private Instant Now => Instant.From(_options.Clock.GetUtcNow());
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Mesh30K.Agent.Effects;
 using Mesh30K.Agent.Tests.Session;
 using Mesh30K.Protocol.Identity;
@@ -77,6 +78,83 @@ public sealed class AgentEffectsTests
         using MeshEffects effects = fixture.Agent.Effects();
         MeshEffectException notRun = await Assert.ThrowsAsync<MeshEffectException>(() => effects.RunOnceAsync("k", Request, (_, _) => throw new IOException("never thrown"), cancel: Cancel));
         Assert.Equal((EffectProblem.NotRun, "not_run"), (notRun.Problem, await report.Task.WaitAsync(FakeMesh.Generous, Cancel)));
+    }
+
+    /// <summary>What was never executed is not told as executed, whatever the node makes of the report; nor as surely not run when an earlier start may have.</summary>
+    [Theory]
+    [InlineData("did not run", 409, false, EffectProblem.NotRun)]
+    [InlineData("did not run", 503, false, EffectProblem.Unrecorded)]
+    [InlineData("late", 409, false, EffectProblem.NotRun)]
+    [InlineData("late", 503, false, EffectProblem.Unavailable)]
+    [InlineData("late", 200, true, EffectProblem.RunAgain)]
+    [InlineData("unheard", 409, false, EffectProblem.NotRun)]
+    [InlineData("unheard", 503, false, EffectProblem.Unavailable)]
+    public async Task What_did_not_run_is_told_so_when_the_report_is_refused_or_lost(string how, int status, bool ranBefore, EffectProblem problem)
+    {
+        await using AgentFixture fixture = new();
+        _ = await fixture.ConnectedAsync();
+        fixture.Mesh.Effects = async call =>
+        {
+            if (call.Verb != "start") return (status, status == 200 ? Effect(call, "ok", "intended") : """{"code":"fenced","detail":"another one has come after"}""");
+            if (how == "late") await Task.Delay(TimeSpan.FromMilliseconds(700), Cancel); // of a lease of 1 s
+            return (200, how == "unheard" ? Effect(call, "recorded", "in_doubt") : Effect(call, "ok", "executing").Replace("\"attempts\":1", ranBefore ? "\"attempts\":2" : "\"attempts\":1", StringComparison.Ordinal));
+        };
+        using MeshEffects effects = fixture.Agent.Effects(o => o with { Lease = TimeSpan.FromSeconds(how == "late" ? 1 : 60), NodeWithin = TimeSpan.FromMilliseconds(300) });
+        int executed = 0;
+        MeshEffectException told = await Assert.ThrowsAsync<MeshEffectException>(() => effects.RunOnceAsync(
+            "k",
+            Request,
+            (_, _) =>
+            {
+                executed++;
+                throw how == "did not run" ? new EffectDidNotRunException("busy") : new IOException("never thrown");
+            },
+            honoursKey: ranBefore,
+            Cancel));
+        Assert.Equal((problem, how == "did not run" ? 1 : 0), (told.Problem, executed));
+    }
+
+    /// <summary>The node is away while a renewal is due, for longer than it is looked for at once; the lease is longer still.</summary>
+    [Fact]
+    public async Task A_lease_is_renewed_when_the_node_is_back_before_it_ends()
+    {
+        await using AgentFixture fixture = new();
+        _ = await fixture.ConnectedAsync();
+        long away = 0;
+        TaskCompletionSource renewed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        fixture.Mesh.Effects = call =>
+        {
+            if (call.Verb == "renew" && away == 0) away = Stopwatch.GetTimestamp();
+            bool isAway = call.Verb == "renew" && Stopwatch.GetElapsedTime(away) < TimeSpan.FromSeconds(2);
+            if (call.Verb == "renew" && !isAway) renewed.TrySetResult();
+            return Task.FromResult(isAway ? (503, "{}") : (200, Effect(call, "ok", call.Verb == "finish" ? "done" : "executing")));
+        };
+        using MeshEffects effects = fixture.Agent.Effects(o => o with { Lease = TimeSpan.FromSeconds(9), NodeWithin = TimeSpan.FromMilliseconds(100) });
+        await effects.RunOnceAsync(
+            "k",
+            Request,
+            async (_, _) =>
+            {
+                await renewed.Task.WaitAsync(FakeMesh.Generous, Cancel);
+                return [];
+            },
+            cancel: Cancel);
+    }
+
+    [Fact]
+    public async Task A_ledger_that_is_full_refuses_at_once()
+    {
+        await using AgentFixture fixture = new();
+        _ = await fixture.ConnectedAsync();
+        int asked = 0;
+        fixture.Mesh.Effects = _ =>
+        {
+            asked++;
+            return Task.FromResult((503, """{"code":"full","detail":"the ledger holds 100000 effects"}"""));
+        };
+        using MeshEffects effects = fixture.Agent.Effects(o => o with { NodeWithin = TimeSpan.FromMilliseconds(300) });
+        MeshEffectException full = await Assert.ThrowsAsync<MeshEffectException>(() => effects.RunOnceAsync("k", Request, (_, _) => throw new IOException("never thrown"), cancel: Cancel));
+        Assert.Equal((EffectProblem.Refused, "the ledger holds 100000 effects", 1), (full.Problem, full.Message, asked));
     }
 
     private static string Effect(EffectCall call, string outcome, string status) =>

@@ -3,7 +3,10 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Mesh30K.Cli.Execution;
+using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
+using Mesh30K.Node.Ledger;
+using Mesh30K.Protocol.Json;
 
 namespace Mesh30K.Cli.Tests.Commands;
 
@@ -91,6 +94,31 @@ public sealed class EffectVerbTests : IDisposable
         CommandLineRun first = await RunAsync(args), again = await RunAsync(args);
         Assert.Equal((100_000, RecordedOutput.BytesMax), (first.Out.Length, again.Out.Length));
         Assert.All((string[])[first.Error, again.Error], e => Assert.Contains("its beginning", e, StringComparison.Ordinal));
+    }
+
+    /// <summary>Whoever reads stdout has stopped reading, as a terminal that is held: what is recorded then is a beginning and says so, and a command that goes on is told to end when its time is over.</summary>
+    [Theory]
+    [InlineData("head -c 40000 /dev/zero", null)]
+    [InlineData("head -c 400000 /dev/zero; sleep 60", 0.5)]
+    public async Task Output_that_nobody_takes_keeps_nothing_from_ending(string command, double? timeoutS)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("needs sh");
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        using ManualResetEventSlim taken = new();
+        EffectContext context = new(new EffectRequest("default", "a", PayloadHash.Of("r"u8), HonoursKey: false), 1, 1, CancellationToken.None);
+        TimeSpan? timeout = timeoutS is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+        EffectChildOptions options = new(["sh", "-c", command], _folder.FullName, default, timeout, KeepRunning: false, static _ => false, _ => taken.Wait(cancel));
+        try
+        {
+            EffectOutcome outcome = await Task.Run(() => EffectChild.RunAsync(options, context, cancel), cancel).WaitAsync(TimeSpan.FromSeconds(30), cancel);
+            Assert.Equal(timeout is null ? EffectReport.Done : null, outcome.Report);
+            if (timeout is not null) Assert.Contains("did not end within 0.5 s", outcome.Why, StringComparison.Ordinal);
+            else Assert.True(RecordedOutput.Read(outcome.Output) is { Truncated: true, Bytes.Length: > 0 and < 40_000 });
+        }
+        finally
+        {
+            taken.Set();
+        }
     }
 
     [Fact]
@@ -184,8 +212,10 @@ public sealed class EffectVerbTests : IDisposable
         Assert.Equal(ExitCode.RunAgain, (await HttpAsync("later", url + "429")).Exit);
         Assert.Equal(ExitCode.RunAgain, (await HttpAsync("honoured", url + "500", "--honours-key")).Exit);
         Assert.Equal(3, keys.Count(k => k == "honoured"));
+        Assert.Equal(ExitCode.Usage, (await HttpAsync("named", url + "201", "--header", "X-Name: Zoë")).Exit); // no header can say that: nothing was started that could be in doubt
         server.Stop();
         Assert.Equal(ExitCode.RunAgain, (await HttpAsync("nobody", url + "201")).Exit); // connection refused: surely not run
+        Assert.Equal(ExitCode.RunAgain, (await HttpAsync("patient", url + "201", "--timeout", "30d")).Exit);
         await serving;
     }
 

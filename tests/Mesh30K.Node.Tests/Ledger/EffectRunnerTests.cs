@@ -2,6 +2,7 @@ using System.Text;
 using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger;
+using Mesh30K.Node.Storage;
 using Mesh30K.Protocol.Json;
 
 namespace Mesh30K.Node.Tests.Ledger;
@@ -116,6 +117,30 @@ public sealed class EffectRunnerTests : IAsyncDisposable
             },
             later.Token);
         Assert.Equal((EffectEnding.Done, ""), (result.Ending, result.Message));
+    }
+
+    /// <summary>The ledger's disk is full from the moment on at which the effect is executed: that it was, and what it brought, is told all the same.</summary>
+    [Theory]
+    [InlineData(false, EffectEnding.Unrecorded, "done 1")]
+    [InlineData(true, EffectEnding.InDoubt, "")]
+    public async Task A_ledger_that_cannot_be_used_any_more_takes_nothing_from_what_was_executed(bool throws, EffectEnding ending, string output)
+    {
+        FaultyDisk disk = new(new Random(1));
+        await using FolderLedger ledger = FolderLedger.Open(Path.Combine(_folder.FullName, "full"), null, disk);
+        EffectResult result = await new EffectRunner(ledger).RunAsync(
+            Request("k"),
+            async (context, cancel) =>
+            {
+                disk.Fail = call => call == "write" ? new IOException("no space left") : null;
+                if (!throws) return await DoneAsync(context, cancel);
+                await ledger.AskAsync(new LedgerCommand.Tick(), Group.HostGroup.Generous, cancel); // as a renewal would find it
+                throw new IOException("the line went dead");
+            },
+            Cancel);
+        Assert.Equal((ending, output), (result.Ending, Encoding.UTF8.GetString(result.Output.Span)));
+        Assert.Contains(throws ? "the line went dead" : "no space left", result.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<JournalException>(() => new EffectRunner(ledger).RunAsync(Request("k2"), DoneAsync, Cancel)); // nothing ran
+        Assert.Equal(throws ? 0 : 1, _executed);
     }
 
     public async ValueTask DisposeAsync()

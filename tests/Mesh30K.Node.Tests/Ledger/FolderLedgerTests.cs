@@ -1,3 +1,4 @@
+using Mesh30K.Consistency.Journal;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Storage;
@@ -103,6 +104,11 @@ public sealed class FolderLedgerTests : IDisposable
         }
         Assert.True(crashes > 80, $"{crashes} points of failure only");
     }
+
+    /// <summary>All in line are written between two commits, and a batch that is too large ends the handle.</summary>
+    [Fact]
+    public void The_longest_line_of_the_largest_commands_is_no_larger_than_a_batch() =>
+        Assert.True((long)FolderLedger.LineMax * (LedgerLimits.CommandBytesMax + RecordFrame.OverheadBytes) <= new JournalOptions().BatchBytesMax);
 
     [Fact]
     public async Task A_disk_that_fails_makes_the_answer_unknown_and_the_handle_useless()

@@ -123,6 +123,13 @@ public sealed class EffectRun
         };
     }
 
+    /// <summary>The ledger cannot be used any more, and will not be by asking again: what was executed is told as what it is. Only when something was.</summary>
+    public EffectStep Unusable(string why)
+    {
+        Invariant.Check(_executions > 0 && _phase is Phase.Reporting or Phase.Yielding);
+        return _phase == Phase.Yielding ? Unknown() : End(EffectEnding.Unrecorded, isReplay: false, _outcome!.Output, $"the ledger cannot be used: {why}");
+    }
+
     /// <summary>What an <see cref="EffectStep.Look"/> found.</summary>
     /// <param name="isAnswered">Whether the ledger answered.</param>
     /// <param name="effect">The effect; null when the ledger knows none, or did not answer.</param>
@@ -205,8 +212,10 @@ public sealed class EffectRun
     {
         if (now < _giveUpAt) return Pause();
         string why = $"the ledger was not to be reached: {answer.Why}";
-        if (_phase == Phase.Reporting) return End(EffectEnding.Unrecorded, isReplay: false, _outcome!.Output, why);
-        return End(EffectEnding.Unavailable, isReplay: false, default, answer.Certainty == LedgerCertainty.Unknown ? why + "; it may have taken the start, and will then find the executor silent" : why);
+        bool isTaken = _phase == Phase.Reporting;
+        if (isTaken && _executions > 0) return End(EffectEnding.Unrecorded, isReplay: false, _outcome!.Output, why);
+        string silent = isTaken ? "; it has the start, and will find the executor silent" : answer.Certainty == LedgerCertainty.Unknown ? "; it may have taken the start, and will then find the executor silent" : "";
+        return End(EffectEnding.Unavailable, isReplay: false, default, why + silent);
     }
 
     private EffectStep Started(LedgerReply reply, Instant now)

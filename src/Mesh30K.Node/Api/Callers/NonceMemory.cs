@@ -15,6 +15,9 @@ internal enum NonceVerdict
     /// <summary>It was seen: the request is a repetition.</summary>
     Seen,
 
+    /// <summary>So old that it would be forgotten already: whether it was seen cannot be told.</summary>
+    TooOld,
+
     /// <summary>The agent has as many as one agent may have; it was not looked at further.</summary>
     AgentFull,
 
@@ -36,6 +39,9 @@ internal sealed class NonceMemory(SignatureOptions options)
     private readonly Dictionary<AgentId, int> _counts = [];
     private int _count;
 
+    /// <summary>Requests of this second and before are forgotten.</summary>
+    private long _forgotten = long.MinValue;
+
     /// <summary>How many are remembered.</summary>
     internal int Count
     {
@@ -53,6 +59,7 @@ internal sealed class NonceMemory(SignatureOptions options)
         lock (_gate)
         {
             Forget_NeedsLock(now);
+            if (created <= _forgotten) return NonceVerdict.TooOld; // another request looked at the clock later, and was here before
             if (!_bySecond.TryGetValue(created, out var seen)) seen = [];
             if (seen.Contains(entry)) return NonceVerdict.Seen;
             int before = _counts.GetValueOrDefault(agent);
@@ -80,6 +87,7 @@ internal sealed class NonceMemory(SignatureOptions options)
                 else _counts[agent] = left;
             }
             _count -= over.Count;
+            _forgotten = second;
             _bySecond.Remove(second);
         }
     }

@@ -54,6 +54,7 @@ public sealed class SignatureGate(string meshId, Func<AgentId, KeyId, Instant, E
         {
             NonceVerdict.New => (agent, read, null),
             NonceVerdict.Seen => Refused("replayed", "This signed request was here before. Sign anew for each try, with a nonce of its own."),
+            NonceVerdict.TooOld => Refused("signature_expired", $"The signature was made more than {Seconds(_options.AgeMax)} s ago. Sign anew."),
             NonceVerdict.AgentFull => (agent, null, Problem.TooManyRequests($"{agent} has signed {_options.NoncesPerAgentMax} requests in the last {Seconds(_options.AgeMax)} s.", RetryAfterS) with { Code = "too_many_requests" }),
             _ => (agent, null, Problem.Unavailable("Too many signed requests came in the last minute.", "Try again in a moment.", RetryAfterS) with { Code = "too_many_signatures" }),
         };

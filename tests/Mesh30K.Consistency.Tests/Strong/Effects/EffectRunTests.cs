@@ -71,6 +71,22 @@ public sealed class EffectRunTests
         Assert.Equal(EffectStatus.Intended, Effect.Status);
     }
 
+    /// <summary>The start was heard too late for its lease, and the ledger is away again: nothing was executed, so nobody may be told that it was.</summary>
+    [Fact]
+    public void What_never_began_and_cannot_be_given_back_is_not_told_as_executed()
+    {
+        EffectRun run = New("me");
+        LedgerReply reply = _ledger.Apply(Assert.IsType<EffectStep.Ask>(run.Begin(_now)).Command, _now);
+        _now += TimeSpan.FromSeconds(6);
+        Assert.IsType<LedgerCommand.Renew>(Assert.IsType<EffectStep.Ask>(run.Answered(new LedgerAnswer(LedgerCertainty.Answered, reply), _now)).Command);
+        Assert.IsType<LedgerCommand.Finish>(Assert.IsType<EffectStep.Ask>(run.Answered(Lost, _now)).Command);
+        Assert.IsType<EffectStep.Pause>(run.Answered(Lost, _now));
+        _now += TimeSpan.FromSeconds(30);
+        EffectStep.End end = Assert.IsType<EffectStep.End>(run.Answered(Lost, _now));
+        Assert.Equal(EffectEnding.Unavailable, end.Result.Ending);
+        Assert.Contains("find the executor silent", end.Result.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_is_not_known_is_tried_again_when_the_key_is_honoured_and_in_doubt_at_once_when_not()
     {

@@ -24,6 +24,19 @@ public sealed class NonceMemoryTests
         Assert.Equal(1, memory.Count);
     }
 
+    /// <summary>Two requests at once: one looked at the clock before its copy was too old, and comes here after the other, whose later look made the memory forget.</summary>
+    [Fact]
+    public void What_was_forgotten_is_not_new_to_a_request_that_looked_at_the_clock_before()
+    {
+        NonceMemory memory = new(Small);
+        Assert.Equal(NonceVerdict.New, memory.Take(Ana, "n", Second, At(0)));
+        Assert.Equal(NonceVerdict.New, memory.Take(Bob, "m", Second + 60, At(60.001)));
+        Assert.Equal(NonceVerdict.TooOld, memory.Take(Ana, "n", Second, At(59.999)));
+        Assert.Equal(NonceVerdict.TooOld, memory.Take(Ana, "never seen", Second, At(59.999)));
+        Assert.Equal(NonceVerdict.New, memory.Take(Ana, "n", Second + 1, At(59.999)));
+        Assert.Equal(2, memory.Count);
+    }
+
     [Fact]
     public void Each_agent_and_all_together_have_a_bound_and_the_newest_is_refused()
     {

@@ -48,6 +48,17 @@ public sealed class SignatureGateTests : IDisposable
         Assert.Equal("", CodeOf(gate, Signed(At(160)), At(160)));
     }
 
+    /// <summary>A copy that came just in time, and was overtaken between its look at the clock and its look at the nonces.</summary>
+    [Fact]
+    public void A_copy_that_is_overtaken_while_it_is_judged_does_not_count_either()
+    {
+        SignatureGate gate = Gate(Start);
+        HttpSignature signature = Signed(At(100));
+        Assert.Equal("", CodeOf(gate, signature, At(100)));
+        Assert.Equal("", CodeOf(gate, Signed(At(160)), At(160.001)));
+        Assert.Equal("signature_expired", CodeOf(gate, signature, At(159.999)));
+    }
+
     [Theory]
     [InlineData(0, "")]
     [InlineData(60, "")]

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using Mesh30K.Node.Api;
 
 namespace Mesh30K.Node.Tests.Api.Effects;
 
@@ -57,6 +58,25 @@ public sealed class EffectsApiTests
         }
         using (decided) Assert.Equal("intended", StatusOf(await decided.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken)));
         Assert.Equal("ok", (await OkAsync(node, "start", Start("e2"))).GetProperty("outcome").GetString());
+    }
+
+    /// <summary>It takes no effect until it is started again: that is not ready, though the rest works.</summary>
+    [Fact]
+    public async Task A_ledger_that_has_stopped_makes_the_node_not_ready()
+    {
+        string folder = "";
+        await using MeshFixture node = await MeshFixture.StartAsync(configure: o =>
+        {
+            folder = o.DataDirectory;
+            return o;
+        });
+        await OkAsync(node, "start", Start("e1"));
+        using (HttpResponseMessage before = await node.Client.GetAsync("/readyz", Cancel)) Assert.Equal(HttpStatusCode.OK, before.StatusCode);
+        await File.WriteAllTextAsync(Path.Combine(NodeServer.LedgerFolder(folder), "journal", "manifest"), "not a manifest", Cancel);
+        using (HttpResponseMessage stopped = await PostAsync(node, "start", Start("e1"))) Assert.Equal(HttpStatusCode.ServiceUnavailable, stopped.StatusCode);
+        using HttpResponseMessage after = await node.Client.GetAsync("/readyz", Cancel);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, after.StatusCode);
+        Assert.Contains("ledger", await after.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
     }
 
     [Theory]
