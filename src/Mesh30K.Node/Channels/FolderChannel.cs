@@ -25,7 +25,8 @@ public sealed record ChannelStorageOptions
 
 /// <summary>
 /// One process's handle on a channel that several processes share: each step takes the journal's lock, reads what others wrote, decides, makes it
-/// durable, and gives the lock back. A process that is killed in between leaves either the whole step or nothing. Not thread-safe.
+/// durable, and gives the lock back. A process that is killed in between leaves the whole step, or nothing,
+/// or its first records: leases that ended, what was completed without what was to be claimed, some of many that were cancelled. Not thread-safe.
 /// </summary>
 /// <remarks>
 /// After an exception from a step the handle is of no more use, because it may have what the journal has not; a step that was refused, and one that did

@@ -25,8 +25,11 @@ public sealed record FolderLedgerOptions
 /// </remarks>
 public sealed class FolderLedger : ILedger
 {
-    /// <summary>Commands of this process in line, at most; one more is <see cref="LedgerCertainty.NotTaken"/>. So many of the largest fit between two commits of the journal: more would end this handle.</summary>
-    public const int LineMax = 1_000;
+    /// <summary>Commands of this process in line, at most; one more is <see cref="LedgerCertainty.NotTaken"/>.</summary>
+    public const int LineMax = 4_096;
+
+    /// <summary>Commands of one batch of the journal. So many of the largest are within its bound: a batch that is not ends this handle.</summary>
+    internal const int BatchMax = 1_000;
 
     private readonly string _path;
     private readonly FolderLedgerOptions _options;
@@ -34,7 +37,7 @@ public sealed class FolderLedger : ILedger
     private readonly LedgerReplica _replica = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Lock _gate = new();
-    private List<Ask> _line = [];
+    private readonly List<Ask> _line = [];
     private Exception? _failure;
 
     private FolderLedger(string path, FolderLedgerOptions options, JournalFolder journal) => (_path, _options, _journal) = (path, options, journal);
@@ -134,17 +137,26 @@ public sealed class FolderLedger : ILedger
         lock (_gate) return _line.Remove(ask);
     }
 
-    /// <summary>With the turn: does all that are in line under one lock and one sync, if the lock is to be had in time.</summary>
+    /// <summary>With the turn: does all that are in line under one lock, with one sync for each batch, if the lock is to be had in time.</summary>
     private void DoLine(TimeSpan atMost, CancellationToken cancel)
     {
         if (!TryLock(atMost, cancel)) return;
         UnderLock(() =>
         {
-            List<Ask> taken;
-            lock (_gate) (taken, _line) = (_line, []);
-            Take(taken);
+            // So often at most that others get the lock too; whoever has the turn is in line, and so among them.
+            for (int left = LineMax; left > 0 && TakeFromLine() is { Count: > 0 } batch; left -= batch.Count) Take(batch);
             return true;
         });
+    }
+
+    private List<Ask> TakeFromLine()
+    {
+        lock (_gate)
+        {
+            List<Ask> taken = _line[..Math.Min(_line.Count, BatchMax)];
+            _line.RemoveRange(0, taken.Count);
+            return taken;
+        }
     }
 
     private bool TryLock(TimeSpan atMost, CancellationToken cancel)

@@ -40,18 +40,21 @@ public static class AtomicFile
 
     /// <summary>
     /// As <see cref="Replace"/>, and gives what it replaced; null when there was no file. Where the file system can exchange two names in one step (Linux,
-    /// not NFS), no write of others gets lost in between; elsewhere one that comes between reading and renaming does.
+    /// not NFS), no write of others gets lost in between; elsewhere one that comes between reading and renaming does. When it throws after that step, what it
+    /// replaced stays beside the file.
     /// </summary>
     public static byte[]? Swap(string path, ReadOnlySpan<byte> content)
     {
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         string temporary = TemporaryFor(folder, path);
+        bool isOthers = false;
         try
         {
             WriteBeside(temporary, path, content);
             byte[]? replaced;
             if (LinuxNative.TryExchange(temporary, path))
             {
+                isOthers = true;
                 replaced = File.ReadAllBytes(temporary);
             }
             else
@@ -60,11 +63,12 @@ public static class AtomicFile
                 File.Move(temporary, path, overwrite: true);
             }
             SyncFolder(folder);
+            isOthers = false;
             return replaced;
         }
         finally
         {
-            File.Delete(temporary);
+            if (!isOthers) File.Delete(temporary);
         }
     }
 
@@ -96,19 +100,28 @@ public static class AtomicFile
                 Sync(file.SafeFileHandle);
             }
 
-            bool? isNew = replace ? null : LinuxNative.TryMoveNew(temporary, path);
-            if (isNew == false) return false;
-            if (isNew is null) File.Move(temporary, path, replace);
+            if (!TryMove(temporary, path, replace)) return false;
             SyncFolder(folder);
+            return true;
+        }
+        finally
+        {
+            File.Delete(temporary);
+        }
+    }
+
+    /// <summary>False when an existing target wins.</summary>
+    private static bool TryMove(string temporary, string path, bool replace)
+    {
+        if (!replace && LinuxNative.TryMoveNew(temporary, path) is { } isNew) return isNew;
+        try
+        {
+            File.Move(temporary, path, replace);
             return true;
         }
         catch (IOException) when (!replace && File.Exists(path))
         {
             return false;
-        }
-        finally
-        {
-            File.Delete(temporary);
         }
     }
 

@@ -218,7 +218,15 @@ internal sealed class JournalCursor(string folder, JournalOptions options) : IDi
         if (Scanner.Durable >= step.Record.Sequence - 1) _unsure = (_last.Offset, 0);
         _unsure.Checksum = Crc32C.Of(record, _unsure.Checksum);
         if (step.Record.Sequence > Manifest!.AsOf) BytesSinceSnapshot += step.Bytes;
-        reader.Apply(step.Record);
+        try
+        {
+            reader.Apply(step.Record);
+        }
+        catch
+        {
+            Scanner = null; // the next reading starts again, and does not go on behind a record that was not taken
+            throw;
+        }
     }
 
     /// <summary>Moves what is left to the front and reads behind it until <paramref name="need"/> bytes are there; false when the file ends before.</summary>

@@ -36,6 +36,9 @@ public sealed class JournalFolder : IDisposable
     /// <summary>Up to where the file was seen to reach; what is below needs no allocation. <see cref="long.MaxValue"/>: the system refused to allocate.</summary>
     private long _allocated;
 
+    /// <summary>The manifest under which the folder was synced and cleared; what was read without the lock says nothing of that.</summary>
+    private JournalManifest? _settled;
+
     private bool _caughtUp;
     private JournalException? _failed;
 
@@ -108,6 +111,7 @@ public sealed class JournalFolder : IDisposable
     {
         ThrowIfFailed();
         Invariant.Check(_pendingRecords == 0);
+        _caughtUp = false;
         if (_lock.IsHeld) FailingForGood("catching up", () => CatchUpLocked(reader));
         else Guarded("reading", () => CatchUpUnlocked(reader));
     }
@@ -191,6 +195,7 @@ public sealed class JournalFolder : IDisposable
                 _files.SyncFolder(_path);
                 JournalManifest manifest = new(old.Journal, header.Generation, header.Segment, header.Segment, header.FirstSequence - 1, records);
                 _layout.Replace(manifest);
+                _settled = manifest;
                 _cursor.EnterNew(manifest, header, bytes);
                 TakeWriter(file, header.Segment);
                 _layout.Clean(manifest);
@@ -215,10 +220,11 @@ public sealed class JournalFolder : IDisposable
     private void CatchUpLocked(IJournalReader reader)
     {
         JournalManifest now = _layout.ReadManifest() ?? _layout.Create();
-        if (_cursor.Manifest != now)
+        if (_settled != now)
         {
             _files.SyncFolder(_path); // whoever renamed the manifest may have been killed before it did
             _layout.Clean(now);
+            _settled = now;
         }
         string? torn = _cursor.ReadOn(reader, now);
         SegmentScanner at = _cursor.Scanner!;
@@ -268,6 +274,7 @@ public sealed class JournalFolder : IDisposable
         _files.Sync(file);
         _files.SyncFolder(_path);
         _layout.Replace(now);
+        _settled = now;
         _cursor.EnterNew(now, header, SegmentHeader.Bytes);
     }
 

@@ -21,6 +21,9 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
     private readonly HistoryOptions _options;
     private readonly Dictionary<string, VersionHistory> _histories = new(StringComparer.Ordinal);
 
+    /// <summary>Stale versions that were read and whose merge, the next record, was not: a crash can leave the first of the two alone. Then it does not count, and is judged again.</summary>
+    private readonly Dictionary<string, SeenVersion> _unmerged = new(StringComparer.Ordinal);
+
     private WatchJournal(JournalFolder journal, HistoryOptions options)
     {
         _journal = journal;
@@ -57,7 +60,7 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
         return history;
     }
 
-    /// <summary>Adds versions to a history; durable, all or none, when it returns.</summary>
+    /// <summary>Adds versions to a history; durable when it returns. Of what a crash broke off, a stale version without its merge is not read again.</summary>
     public void Add(WatchTarget target, IReadOnlyList<SeenVersion> versions)
     {
         VersionHistory history = HistoryOf(target);
@@ -71,7 +74,11 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
         if (_journal.BytesSinceSnapshot > (2 * kept) + CompactAboveBytes) _journal.Compact(Snapshot());
     }
 
-    public void Reset() => _histories.Clear();
+    public void Reset()
+    {
+        _histories.Clear();
+        _unmerged.Clear();
+    }
 
     public void Apply(in JournalRecord record)
     {
@@ -81,12 +88,15 @@ internal sealed class WatchJournal : IJournalReader, IDisposable
         int keyBytes = BinaryPrimitives.ReadUInt16LittleEndian(bytes[25..]);
         string key = Encoding.UTF8.GetString(bytes.Slice(HeadBytes, keyBytes));
         if (!_histories.TryGetValue(key, out VersionHistory? history)) _histories.Add(key, history = new VersionHistory(TypeOf(key), _options));
-        history.Add(new SeenVersion(
+        SeenVersion version = new(
             BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
             bytes[(HeadBytes + keyBytes)..].ToArray(),
             new Instant(BinaryPrimitives.ReadInt64LittleEndian(bytes)),
             (VersionOrigin)bytes[24],
-            BinaryPrimitives.ReadInt64LittleEndian(bytes[16..])));
+            BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]));
+        if (_unmerged.Remove(key, out SeenVersion? stale) && version.Number == stale.Number + 1) history.Add(stale);
+        if (version.Origin == VersionOrigin.Stale) _unmerged[key] = version;
+        else history.Add(version);
     }
 
     public void Dispose() => _journal.Dispose();

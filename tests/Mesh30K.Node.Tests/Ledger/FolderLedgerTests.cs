@@ -105,10 +105,24 @@ public sealed class FolderLedgerTests : IDisposable
         Assert.True(crashes > 80, $"{crashes} points of failure only");
     }
 
-    /// <summary>All in line are written between two commits, and a batch that is too large ends the handle.</summary>
     [Fact]
-    public void The_longest_line_of_the_largest_commands_is_no_larger_than_a_batch() =>
-        Assert.True((long)FolderLedger.LineMax * (LedgerLimits.CommandBytesMax + RecordFrame.OverheadBytes) <= new JournalOptions().BatchBytesMax);
+    public void A_batch_of_the_largest_commands_is_within_the_journals_bound() =>
+        Assert.True((long)FolderLedger.BatchMax * (LedgerLimits.CommandBytesMax + RecordFrame.OverheadBytes) <= new JournalOptions().BatchBytesMax);
+
+    /// <summary>Its commands are more than one batch of the journal may be.</summary>
+    [Fact]
+    public async Task A_full_line_of_large_commands_is_taken_in_batches()
+    {
+        await using FolderLedger ledger = FolderLedger.Open(_folder.FullName, new FolderLedgerOptions { Clock = _clock }, new NoLargeWrites());
+        await EffectAsync(ledger, StartOf("k", "me"));
+        using JournalFolder other = JournalFolder.Open(Path.Combine(_folder.FullName, "journal"));
+        Assert.True(other.TryLock(Soon, Cancel));
+        byte[] value = new byte[LedgerLimits.ValueBytesMax];
+        Task<LedgerAnswer>[] all = [.. Enumerable.Range(0, FolderLedger.LineMax).Select(_ => ledger.AskAsync(new SetKey("key", value, null), 2 * Soon, Cancel))];
+        other.Unlock();
+        Assert.All(await Task.WhenAll(all), a => Assert.Equal((LedgerCertainty.Answered, ""), (a.Certainty, a.Why)));
+        Assert.NotNull(await FindAsync(ledger, "k"));
+    }
 
     [Fact]
     public async Task A_disk_that_fails_makes_the_answer_unknown_and_the_handle_useless()
@@ -180,6 +194,15 @@ public sealed class FolderLedgerTests : IDisposable
             }
         }
         return false;
+    }
+
+    /// <summary>What is compacted right after need not be on the disk.</summary>
+    private sealed class NoLargeWrites : JournalFiles
+    {
+        public override void Write(Microsoft.Win32.SafeHandles.SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+        {
+            if (bytes.Length < 16 << 20) base.Write(file, bytes, offset);
+        }
     }
 
     private sealed class NoReader : IJournalReader

@@ -150,8 +150,10 @@ public sealed class JournalFaultTests : IDisposable
         }
     }
 
-    [Fact]
-    public void A_manifest_renamed_by_a_killed_process_is_durable_before_records_follow_it()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_manifest_renamed_by_a_killed_process_is_durable_before_records_follow_it(bool wasReadWithoutLockBefore)
     {
         for (int seed = 0; seed < 10; seed++)
         {
@@ -169,7 +171,14 @@ public sealed class JournalFaultTests : IDisposable
             Assert.Throws<JournalException>(() => killed.Compact(JournalBox.Snapshot("all")));
             killed.Dispose();
             disk.Fail = _ => null;
-            using (JournalFolder next = box.Locked(new Heard(), files: disk)) JournalBox.Append(next, "two");
+            using (JournalFolder next = JournalFolder.Open(box.Folder, new JournalOptions(), disk))
+            {
+                Heard heard = new();
+                if (wasReadWithoutLockBefore) next.CatchUp(heard);
+                Assert.True(JournalBox.Lock(next));
+                next.CatchUp(heard);
+                JournalBox.Append(next, "two");
+            }
             LosePower(disk);
             Assert.Equal(["all", "two"], box.ReadAll().Records);
         }

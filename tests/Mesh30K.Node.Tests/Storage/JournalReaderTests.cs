@@ -50,6 +50,23 @@ public sealed class JournalReaderTests : IDisposable
         Assert.Equal(["one", "other"], heard.Records);
     }
 
+    /// <summary>Else a reader that refused one record goes on behind it, as if it had taken it.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_record_that_its_reader_did_not_take_is_not_skipped(bool locked)
+    {
+        using (JournalFolder journal = _box.Locked(new Heard())) JournalBox.Append(journal, "one", "two", "three");
+        using JournalFolder reading = JournalFolder.Open(_box.Folder);
+        if (locked) Assert.True(JournalBox.Lock(reading));
+        Heard heard = new(() => throw new InvalidDataException("a record that this version does not know"));
+        Assert.Throws<InvalidDataException>(() => reading.CatchUp(heard));
+        Assert.Throws<InvalidDataException>(() => reading.CatchUp(heard));
+        Heard late = new();
+        reading.CatchUp(late);
+        Assert.Equal((1, 3), (late.Resets, late.Records.Count));
+    }
+
     [Fact]
     public void A_reader_that_saw_records_which_their_writer_took_back_starts_again()
     {

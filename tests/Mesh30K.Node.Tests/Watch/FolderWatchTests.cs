@@ -92,6 +92,28 @@ public sealed class FolderWatchTests : IDisposable
         Assert.Equal(A + B + C, Sorted());
     }
 
+    /// <summary>A batch that a crash broke off may leave its first record: the stale version, without the merge.</summary>
+    [Fact]
+    public void A_merge_of_which_a_crash_left_only_the_stale_version_is_made_again()
+    {
+        using (FolderWatch watch = Start())
+        {
+            Write(watch, A);
+            Write(watch, A + B);
+            Write(watch, A + C);
+        }
+        string segment = Directory.EnumerateFiles(Path.Combine(_folder, ".mesh", "watch", "history"), "*.segment").Single();
+        using (FileStream torn = File.OpenWrite(segment)) torn.SetLength(torn.Length - 1);
+        File.WriteAllText(Queue, A + C);
+        for (int again = 0; again < 2; again++)
+        {
+            using FolderWatch watch = Start();
+            Poll(watch, 2);
+            Assert.Equal(A + B + C, Sorted());
+            Assert.Equal([1, 2, 3, 4], watch.VersionsOf(new WatchTarget("QUEUE.md", DocumentType.Queue)).Select(v => v.Number));
+        }
+    }
+
     [Fact]
     public void A_second_watcher_of_a_folder_is_refused()
     {
