@@ -222,8 +222,9 @@ public sealed class MeshEffects : IDisposable
         {
             (ReplyBody? reply, string why, TimeSpan? after) = await TryAsync(verb, json, whenUnreached, cancel).ConfigureAwait(false);
             if (reply is not null) return reply;
-            if (Stopwatch.GetElapsedTime(from) > _options.NodeWithin) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
-            await Task.Delay(pauses.Next(after), cancel).ConfigureAwait(false);
+            TimeSpan left = _options.NodeWithin - Stopwatch.GetElapsedTime(from), pause = pauses.Next(after);
+            if (left <= TimeSpan.Zero) throw new MeshEffectException(whenUnreached, $"the node {_options.Node} was not to be reached: {why}");
+            await Task.Delay(pause < left ? pause : left, cancel).ConfigureAwait(false);
         }
     }
 

@@ -25,7 +25,7 @@ public abstract class EffectExecuteVerb : EffectVerb
     }
 
     /// <inheritdoc/>
-    public override TimeSpan? StopGrace => EffectChild.EndWithin + TimeSpan.FromSeconds(10);
+    public override TimeSpan? StopGrace => EffectChild.EndWithin + LedgerWithin + TimeSpan.FromSeconds(5); // what was executed is still reported
 
     /// <summary>What the runs under one key have to have in common; the same bytes for the same effect.</summary>
     private protected abstract byte[] RequestBytes(VerbRun run);
@@ -102,14 +102,14 @@ public abstract class EffectExecuteVerb : EffectVerb
 
     private static CliError Refusal(EffectResult result, EffectRequest request) => result.Ending == EffectEnding.Unavailable
         ? new CliError(ExitCode.NodeUnreachable, "ledger_unreachable", result.Message, "Nothing was run. Try again with the same key.")
-        : new CliError(ExitCode.Usage, "refused", $"the ledger refused {request.Key}: {result.Message}", "Nothing was run. Another effect needs another key; `mesh effect show KEY` shows what the key stands for.");
+        : new CliError(ExitCode.Usage, "refused", $"the ledger refused {request.Key}: {result.Message}", "Nothing was run. If the key stands for another effect (`mesh effect show KEY`), give this one a key of its own.");
 
     private static string? Hint(EffectEnding ending, EffectRequest request) => ending switch
     {
         EffectEnding.InDoubt => $"mesh effect show {request.Key} says how it stands. While it is in doubt it does not run again: find out whether it took place, then mesh effect resolve {request.Key} --done or --not-done",
         EffectEnding.NotRun or EffectEnding.RunAgain => "Run it again with the same key.",
         EffectEnding.Held => "Run it again later, or wait longer with --wait.",
-        EffectEnding.Unrecorded => "It was executed; until that is recorded, it counts as in doubt. Run it again with the same key to see how it is.",
+        EffectEnding.Unrecorded => $"It was executed, which the ledger may not know: mesh effect show {request.Key} says how it stands.",
         _ => null,
     };
 }

@@ -52,7 +52,7 @@ internal static class EffectHttp
     public static EffectReport? ReportOf(HttpStatusCode status, bool honoursKey) => (int)status switch
     {
         >= 200 and < 300 or 303 => EffectReport.Done,
-        421 or 425 or 429 => EffectReport.NotRun,
+        401 or 407 or 421 or 425 or 429 => EffectReport.NotRun, // 401 and 407: with other credentials, which are no part of the request, it may be
         409 when honoursKey => null,
         408 => null,
         501 or 505 => EffectReport.Failed,

@@ -226,6 +226,8 @@ public sealed class EffectVerbTests : IDisposable
     [InlineData(404, EffectReport.Failed)]
     [InlineData(409, EffectReport.Failed)]
     [InlineData(425, EffectReport.NotRun)]
+    [InlineData(401, EffectReport.NotRun)]
+    [InlineData(403, EffectReport.Failed)]
     [InlineData(408, null)]
     [InlineData(503, null)]
     public void A_status_says_whether_it_took_place(int status, EffectReport? report) => Assert.Equal(report, EffectHttp.ReportOf((HttpStatusCode)status, honoursKey: false));

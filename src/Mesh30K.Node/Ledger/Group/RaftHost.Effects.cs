@@ -86,7 +86,8 @@ public sealed partial class RaftHost
     private void SendAfter(long after, RaftMessage message)
     {
         if (after <= _durable) _transport.Send(message);
-        else _held.Enqueue((after, message));
+        else if (_held.Count < _options.MessagesMax) _held.Enqueue((after, message));
+        else Interlocked.Increment(ref _dropped);
     }
 
     private void SendHeld()

@@ -176,7 +176,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
         Invariant.Check(message.To == Self);
         if (_messages.Count >= _options.MessagesMax || _messageBytes + bytes > _options.MessageBytesMax)
         {
-            _dropped++;
+            Interlocked.Increment(ref _dropped);
             return;
         }
         _messages.Add(message);

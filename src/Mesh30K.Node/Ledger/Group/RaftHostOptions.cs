@@ -8,7 +8,7 @@ public sealed record RaftHostOptions
     public RaftOptions Raft { get; init; } = new();
 
     /// <summary>
-    /// Messages of other servers in line for a round, and their bytes. Policy: <em>drop newest</em>, since any message may be lost. Default 4,096 and 64 MiB. More: more memory when the host
+    /// Messages of other servers in line for a round, and their bytes; and messages to them that wait for this server's disk. Policy: <em>drop newest</em>, since any message may be lost. Default 4,096 and 64 MiB. More: more memory when the host
     /// is behind, and older messages.
     /// </summary>
     public int MessagesMax { get; init; } = 4_096;

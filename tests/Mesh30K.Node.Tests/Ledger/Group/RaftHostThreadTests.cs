@@ -84,6 +84,26 @@ public sealed class RaftHostThreadTests
         Assert.Equal(Own, await lone.SentAsync(m => m is AppendReply { Round: 100 }));
     }
 
+    /// <summary>A follower hears from its leader as long as its own disk hangs, and may answer nothing.</summary>
+    [Fact]
+    public async Task Answers_that_wait_for_the_disk_are_bounded()
+    {
+        const int Over = 100;
+        int most = HostGroup.Options().MessagesMax;
+        await using LoneHost lone = new(3);
+        lone.Bring((new AppendRequest(Other, Self, 1, default, [], 0, 0), 50));
+        await lone.SentAsync(m => m is AppendReply { Term: 1 });
+        lone.Disk.Block();
+        lone.Bring((new AppendRequest(Other, Self, 1, default, [new RaftEntry(1, 1, RaftEntryKind.Noop, new byte[10_000])], 0, 1), 10_100)); // too large for the thread that brings it
+        await HostGroup.UntilAsync(() => Task.FromResult(lone.Disk.Waiting > 0), "a sync");
+        for (int i = 2; i <= most + Over; i++) lone.Bring((new AppendRequest(Other, Self, 1, new LogPlace(1, 1), [], 0, i), 50));
+        Assert.Equal(Over, lone.Host.Dropped);
+        lone.Disk.Unblock();
+        await lone.SentAsync(m => m is AppendReply reply && reply.Round == most);
+        lone.Bring((new AppendRequest(Other, Self, 1, new LogPlace(1, 1), [], 0, most + Over + 1), 50));
+        await lone.SentAsync(m => m is AppendReply reply && reply.Round == most + Over + 1);
+    }
+
     /// <summary>The most that a leader takes without a commit fills the journal's line in one round, before anybody has had its thread begin.</summary>
     [Fact]
     public async Task A_round_that_fills_the_journals_line_goes_on()
