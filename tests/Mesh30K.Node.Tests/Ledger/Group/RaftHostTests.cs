@@ -158,7 +158,7 @@ public sealed class RaftHostTests
     {
         await using HostGroup group = new(3);
         int leader = await group.LeaderAsync();
-        Assert.IsType<LedgerReply>(await group.AskAsync(leader, new LedgerCommand.AcquireLease("lock", "ana", TimeSpan.FromMilliseconds(200))));
+        Assert.IsType<LedgerReply>(await group.AskAsync(leader, new LedgerCommand.AcquireLease("lock", "ana", TimeSpan.FromSeconds(2))));
         Assert.Equal(1, (await group.StatusAsync(leader)).Counts.Leases);
         foreach (int server in group.Servers)
             await HostGroup.UntilAsync(async () => (await group.StatusAsync(server)).Counts.Leases == 0, $"the lease has ended at {server}");
