@@ -51,7 +51,7 @@ public sealed class LinkLimitTests
     {
         AgentLinkOptions options = new() { HeartbeatEvery = TimeSpan.FromMilliseconds(500), SweepEvery = TimeSpan.FromMilliseconds(20) };
         await using LinkFixture f = await LinkFixture.StartAsync(options);
-        await using TestAgent silent = await f.JoinAsync("silent"), alive = await f.JoinAsync("alive");
+        await using TestAgent alive = await f.JoinAsync("alive"), silent = await f.JoinAsync("silent"); // were both taken for silent, it would be alive first
         using CancellationTokenSource ended = new();
         Task beating = Task.Run(
             async () =>
@@ -66,7 +66,9 @@ public sealed class LinkLimitTests
         Assert.StartsWith("bye: idle", await silent.ReadEndAsync(), StringComparison.Ordinal);
         await ended.CancelAsync();
         await beating;
-        Assert.Equal(1, f.Links.View().AgentsConnected);
+        await f.UntilAsync(() => f.Links.View().AgentsConnected == 1, "the silent one is gone");
+        await alive.SendAsync("""{"type":"HEARTBEAT","agent_id":"alive","timestamp":"2020-01-01T00:00:00Z","clock":true}""");
+        await alive.ReadUntilAsync("CLOCK");
     }
 
     [Fact]
