@@ -175,8 +175,10 @@ public sealed class RaftHostTests
         DateTimeOffset before = (await group.StatusAsync(off)).LogTime;
         group.Clocks[off].Jump(TimeSpan.FromHours(5));
         await HostGroup.UntilAsync(async () => (await group.StatusAsync(off)).Role != RaftRole.Leader, "the lead is handed over");
-        int next = await group.LeaderAsync([.. group.Servers.Where(s => s != off)]);
-        Assert.IsType<LedgerReply>(await group.PutAsync(next, "a", "1"));
+        // The new leader may know the wrong clock alone at first: of two that differ neither gives log time.
+        int next = 0;
+        await HostGroup.UntilAsync(
+            async () => await group.PutAsync(next = await group.LeaderAsync([.. group.Servers.Where(s => s != off)]), "a", "1") is LedgerReply, "the new leader has heard the third clock");
         Assert.InRange((await group.StatusAsync(next)).LogTime, before, before + TimeSpan.FromMinutes(2));
     }
 
