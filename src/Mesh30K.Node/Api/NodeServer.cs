@@ -105,7 +105,7 @@ public sealed class NodeServer : IAsyncDisposable
         AgentLinks links = new(needs, clustersPerSector, options.Links);
         WebhookLink webhooks = new(needs, clustersPerSector, options.Webhooks);
         MeshApi api = new(mesh, options.Defaults) { Links = links.Summary };
-        PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, TimeProvider.System));
+        PeopleLink people = new(new PeopleNeeds(identity.Directory, mesh, mesh, () => mesh.Clock.Now, mesh.Options.Clock));
         ChannelHosts channels = new(options.DataDirectory);
         FolderLedger ledger = FolderLedger.Open(LedgerFolder(options.DataDirectory));
         ApiHost? host = null;

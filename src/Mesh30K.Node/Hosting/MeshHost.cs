@@ -26,6 +26,9 @@ public sealed record MeshHostOptions
 
     /// <summary>The true law of the agents' delays, in a simulation.</summary>
     public IArrivalOracle? Oracle { get; init; }
+
+    /// <summary>Where the mesh's clock comes from. Default the system's, the only one by which sends leave within 0.1 ms of their moment.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
 }
 
 /// <summary>
@@ -51,7 +54,7 @@ public sealed class MeshHost : IMeshIngress, IMeshMembership, ILoopNeighbourhood
     public MeshHost(MeshHostOptions options, int agents, Func<int, AgentDescription> describe)
     {
         Options = options;
-        Clock = new MeshClock();
+        Clock = new MeshClock(options.Clock);
         MeshShape shape = options.Settings.Shape;
         int loops = Math.Clamp(options.Loops, 1, shape.Sectors);
         SectorScratch[] scratch = [.. Enumerable.Range(0, loops).Select(_ => new SectorScratch())];

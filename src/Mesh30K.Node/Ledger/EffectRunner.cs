@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Protocol.Identity;
@@ -23,11 +22,14 @@ public sealed record EffectContext(EffectRequest Request, long Epoch, int Execut
 /// run; afterwards the effect itself decides what to do, and what it says is recorded all the same, within <see cref="EffectRunOptions.LedgerWithin"/>.
 /// </remarks>
 /// <param name="ledger">Where it is recorded; the caller disposes of it.</param>
-public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = null)
+/// <param name="options">How long it waits and tries.</param>
+/// <param name="clock">By whose monotonic clock it waits and renews; null for the system's.</param>
+public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = null, TimeProvider? clock = null)
 {
     private readonly EffectRunOptions _options = options ?? new EffectRunOptions();
+    private readonly TimeProvider _clock = clock ?? TimeProvider.System;
 
-    private static Instant Now => new((long)(Stopwatch.GetTimestamp() * ((double)TimeSpan.TicksPerSecond / Stopwatch.Frequency)));
+    private Instant Now => new(_clock.GetElapsedTime(0).Ticks);
 
     /// <summary>
     /// Runs the effect if it is to run, and gives what is recorded of it. Throws <see cref="OperationCanceledException"/> when cancelled before it was executed, and
@@ -76,7 +78,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
                 await WhileRenewingAsync(run, executing, takenOver).ConfigureAwait(false);
                 return run.Executed(await executing.ConfigureAwait(false), Now);
             default:
-                await WhileRenewingAsync(run, Task.Delay(Backoff.PartOf(((EffectStep.Pause)step).AtMost, Random.Shared), until), takenOver).ConfigureAwait(false);
+                await WhileRenewingAsync(run, Task.Delay(Backoff.PartOf(((EffectStep.Pause)step).AtMost, Random.Shared), _clock, until), takenOver).ConfigureAwait(false);
                 return run.Resumed(Now);
         }
     }
@@ -121,7 +123,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
         {
             using CancellationTokenSource ended = new();
             TimeSpan pause = at - Now;
-            if (pause > TimeSpan.Zero && await Task.WhenAny(work, Task.Delay(pause, ended.Token)).ConfigureAwait(false) == work)
+            if (pause > TimeSpan.Zero && await Task.WhenAny(work, Task.Delay(pause, _clock, ended.Token)).ConfigureAwait(false) == work)
             {
                 await ended.CancelAsync().ConfigureAwait(false);
                 break;
@@ -133,7 +135,7 @@ public sealed class EffectRunner(ILedger ledger, EffectRunOptions? options = nul
             if (await AnswerAsync(asking).ConfigureAwait(false) is not { } answer) break;
             run.Renewed(answer, Now);
             if (run.IsTakenOver) await takenOver.CancelAsync().ConfigureAwait(false);
-            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(Backoff.PartOf(_options.PauseFirst * 2, Random.Shared), CancellationToken.None)).ConfigureAwait(false);
+            else if (answer.Certainty != LedgerCertainty.Answered) await Task.WhenAny(work, Task.Delay(Backoff.PartOf(_options.PauseFirst * 2, Random.Shared), _clock, CancellationToken.None)).ConfigureAwait(false);
         }
         await work.ConfigureAwait(false);
     }

@@ -65,6 +65,7 @@ internal sealed partial class AgentSession
         }
         finally
         {
+            lock (_requestGate) _requestHasEnded = true;
             _links.Ended(this, _agent);
         }
     }

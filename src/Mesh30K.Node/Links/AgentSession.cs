@@ -32,6 +32,9 @@ internal sealed partial class AgentSession
     private readonly WebSocket _socket;
     private readonly FrameSender _sender;
     private readonly Lock _gate = new();
+
+    /// <summary>Guards the request: once the receiving loop has ended, its context is nobody's, or the next request's.</summary>
+    private readonly Lock _requestGate = new();
     private Queue<Control>? _controls;
     private Ending? _ending;
     private int _turn;
@@ -39,6 +42,7 @@ internal sealed partial class AgentSession
     private long _sendingSinceTicks;
     private long _endingSinceTicks;
     private int _aborted;
+    private bool _requestHasEnded;
 
     /// <summary>The agent, once it has proven itself.</summary>
     private LinkedAgent? _agent;
@@ -167,7 +171,10 @@ internal sealed partial class AgentSession
     {
         if (Interlocked.Exchange(ref _aborted, 1) != 0) return false;
         _socket.Abort();
-        _http.Abort();
+        lock (_requestGate)
+        {
+            if (!_requestHasEnded) _http.Abort();
+        }
         return true;
     }
 

@@ -5,7 +5,7 @@ namespace Mesh30K.Node.Runtime;
 /// <summary>
 /// Waits until a moment of the mesh's clock, far closer than managed timers do: an absolute <c>clock_nanosleep</c> with the thread's timer slack
 /// at 1 ns (late by ~0.05 ms), then a spin for the rest. An absolute sleep cannot add up delays, nor be lengthened by signals.
-/// Elsewhere than 64-bit Linux: a managed sleep that ends 2 ms early, then a yielding spin.
+/// Elsewhere than 64-bit Linux, and by another clock than the system's: managed sleeps to 2 ms before, then a yielding spin.
 /// Blocks the calling thread: only for dedicated threads. Thread-safe; holds no state but the thread's own.
 /// </summary>
 public static class PreciseSleep
@@ -17,7 +17,7 @@ public static class PreciseSleep
     public static void Until(MeshClock clock, Instant at)
     {
         ArgumentNullException.ThrowIfNull(clock);
-        if (!LinuxNative.IsSupported)
+        if (!LinuxNative.IsSupported || !clock.IsOfSystem)
         {
             ManagedUntil(clock, at);
             return;
@@ -53,8 +53,7 @@ public static class PreciseSleep
 
     private static void ManagedUntil(MeshClock clock, Instant at)
     {
-        double aheadMs = at.MsSince(clock.Now);
-        if (aheadMs > 2) Thread.Sleep((int)Math.Min(aheadMs - 2, int.MaxValue));
+        while (at.MsSince(clock.Now) is > 3 and var aheadMs) Thread.Sleep((int)Math.Min(aheadMs - 2, int.MaxValue));
         while (clock.Now < at) Thread.Yield();
     }
 }

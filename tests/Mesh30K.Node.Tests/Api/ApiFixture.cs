@@ -23,7 +23,7 @@ internal sealed class ApiFixture : IAsyncDisposable
     {
         Host = host;
         Folder = folder;
-        Client = new HttpClient { BaseAddress = host.BaseAddress, Timeout = Generous };
+        Client = new HttpClient(new SocketsHttpHandler { Expect100ContinueTimeout = Generous }) { BaseAddress = host.BaseAddress, Timeout = Generous };
         Client.DefaultRequestHeaders.Authorization = key.ToHeader();
     }
 

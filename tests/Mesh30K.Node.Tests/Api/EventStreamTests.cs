@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using Mesh30K.Node.Api;
+using Mesh30K.Node.Tests.Links;
 
 namespace Mesh30K.Node.Tests.Api;
 
@@ -84,7 +85,7 @@ public sealed class EventStreamTests
             Assert.Equal(["data: 3"], await NextData(lines, 1));
         }
 
-        Assert.True(SpinWait.SpinUntil(() => stream.Subscribers == 0, ApiFixture.Generous));
+        await LinkFixture.WaitAsync(() => stream.Subscribers == 0, "the reader is gone");
     }
 
     [Fact]

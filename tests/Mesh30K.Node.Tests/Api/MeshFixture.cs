@@ -8,6 +8,7 @@ using Mesh30K.Coordination.Topology;
 using Mesh30K.Node.Api;
 using Mesh30K.Node.Hosting;
 using Mesh30K.Node.Ports;
+using Mesh30K.Node.Tests.Runtime;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 
@@ -87,7 +88,7 @@ internal sealed class AnsweringLink(MeshHost host, string[] ids) : IAgentLink
     }
 }
 
-/// <summary>A node on a free port with 300 agents in 3 sectors: 10 people, 2 that answer CONFLICT, 2 silent, the rest edge and GPU.</summary>
+/// <summary>A node on a free port with 300 agents in 3 sectors: 10 people, 2 that answer CONFLICT, 2 silent, the rest edge and GPU. Its clock knows no stalls.</summary>
 internal sealed class MeshFixture : IAsyncDisposable
 {
     public const int Agents = 300;
@@ -117,7 +118,7 @@ internal sealed class MeshFixture : IAsyncDisposable
     public static async Task<MeshFixture> StartAsync(OperationSpec? defaults = null, Func<NodeServerOptions, NodeServerOptions>? configure = null)
     {
         string[] ids = [.. Enumerable.Range(0, Agents).Select(i => $"{(i < 10 ? "human" : i < 12 ? "conflict" : i < 14 ? "silent" : i % 2 == 0 ? "edge" : "gpu")}-{i:000}")];
-        MeshHostOptions options = new() { Loops = 2, Settings = new MeshSettings { Shape = new MeshShape(3, 10, 10) }, IdSeed = 7 };
+        MeshHostOptions options = new() { Loops = 2, Settings = new MeshSettings { Shape = new MeshShape(3, 10, 10) }, IdSeed = 7, Clock = new PacedClock() };
         MeshHost host = new(options, Agents, i => new AgentDescription(
             new AgentId(ids[i]), i < 10 ? ImpedanceClass.Human : i % 2 == 0 ? ImpedanceClass.Edge : ImpedanceClass.Gpu, i % 2 == 0 ? ["route"] : ["route", "vision"]));
         AnsweringLink link = new(host, ids);

@@ -103,7 +103,7 @@ public sealed class FolderChannelTests
     public async Task A_claim_waits_until_another_handle_pushes()
     {
         using ChannelFixture fixture = new();
-        ChannelStorageOptions real = fixture.Options with { Clock = TimeProvider.System };
+        ChannelStorageOptions real = fixture.Options with { Clock = TimeProvider.System, LockWithin = Generous };
         using FolderChannel ana = fixture.Open(real);
         using FolderChannel bob = fixture.Open(real);
         Task<ChannelReply> waiting = ana.ClaimAsync(new ChannelCommand.Claim("ana", Lease), Generous, Cancel);

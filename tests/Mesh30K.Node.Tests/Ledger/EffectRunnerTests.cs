@@ -3,6 +3,7 @@ using Mesh30K.Consistency.Strong.Effects;
 using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Storage;
+using Mesh30K.Node.Tests.Runtime;
 using Mesh30K.Protocol.Json;
 
 namespace Mesh30K.Node.Tests.Ledger;
@@ -10,10 +11,11 @@ namespace Mesh30K.Node.Tests.Ledger;
 public sealed class EffectRunnerTests : IAsyncDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mesh-effects-");
+    private readonly PacedClock _clock = new();
     private readonly FolderLedger _ledger;
     private int _executed;
 
-    public EffectRunnerTests() => _ledger = FolderLedger.Open(_folder.FullName);
+    public EffectRunnerTests() => _ledger = FolderLedger.Open(_folder.FullName, new FolderLedgerOptions { Clock = _clock });
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -30,16 +32,16 @@ public sealed class EffectRunnerTests : IAsyncDisposable
     [Fact]
     public async Task A_lease_is_renewed_while_the_effect_runs()
     {
-        EffectRunner runner = new(_ledger);
+        EffectRunner runner = new(_ledger, clock: _clock);
         EffectRequest request = Request("k") with { Lease = TimeSpan.FromSeconds(6) };
         EffectResult result = await runner.RunAsync(
             request,
             async (context, cancel) =>
             {
-                DateTimeOffset from = DateTimeOffset.UtcNow;
+                DateTimeOffset from = _clock.GetUtcNow();
                 LedgerEffect seen;
                 do seen = await FindAsync("k");
-                while (seen.LeaseUntil!.Value.ToDateTimeOffset() < from + TimeSpan.FromSeconds(7) && DateTimeOffset.UtcNow < from + TimeSpan.FromSeconds(30));
+                while (seen.LeaseUntil!.Value.ToDateTimeOffset() < from + TimeSpan.FromSeconds(7) && _clock.GetUtcNow() < from + TimeSpan.FromSeconds(20));
                 return new EffectOutcome(EffectReport.Done, Encoding.UTF8.GetBytes(seen.LeaseUntil.Value.ToDateTimeOffset() >= from + TimeSpan.FromSeconds(7) ? "renewed" : "never renewed"));
             },
             Cancel);
@@ -54,7 +56,7 @@ public sealed class EffectRunnerTests : IAsyncDisposable
         EffectRequest request = Request("k") with { Lease = TimeSpan.FromSeconds(1) };
         TaskCompletionSource<EffectContext> begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
         TaskCompletionSource told = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Task<EffectResult> running = new EffectRunner(deaf).RunAsync(
+        Task<EffectResult> running = new EffectRunner(deaf, clock: _clock).RunAsync(
             request,
             async (context, _) =>
             {

@@ -9,6 +9,7 @@ using Mesh30K.Node.Links;
 using Mesh30K.Node.Ports;
 using Mesh30K.Node.Runtime;
 using Mesh30K.Node.Tests.Api;
+using Mesh30K.Node.Tests.Runtime;
 using Mesh30K.Protocol.Identity;
 using Mesh30K.Protocol.Messages;
 using Mesh30K.Protocol.Signing;
@@ -75,7 +76,7 @@ internal sealed class FakeMesh : IMeshIngress, IMeshMembership
     public Membership Of(string agent) => _members[new AgentId(agent)];
 }
 
-/// <summary>The link behind a real server on a free port, with a directory and a key of its own. Everything is removed at the end.</summary>
+/// <summary>The link behind a real server on a free port, with a directory and a key of its own, by a clock that knows no stalls. Everything is removed at the end.</summary>
 internal sealed class LinkFixture : IAsyncDisposable
 {
     private readonly DirectoryInfo _folder;
@@ -108,7 +109,7 @@ internal sealed class LinkFixture : IAsyncDisposable
     public static async Task<LinkFixture> StartAsync(AgentLinkOptions? options = null)
     {
         DirectoryInfo folder = System.IO.Directory.CreateTempSubdirectory("mesh-link-");
-        MeshClock clock = new();
+        MeshClock clock = new(new PacedClock());
         AgentDirectory directory = AgentDirectory.Open(folder.FullName, clock.Now);
         MeshIdentity identity = MeshIdentity.LoadOrCreate(folder.FullName, clock.Now);
         FakeMesh mesh = new();

@@ -147,6 +147,9 @@ internal sealed class TestAgent(string name, Ed25519PrivateKey key, MeshIdentity
         }
     }
 
+    /// <summary>Closes its side.</summary>
+    public Task CloseAsync() => _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, Cancel);
+
     /// <summary>The connection breaks without a word, as under kill -9.</summary>
     public void Break() => _socket.Abort();
 

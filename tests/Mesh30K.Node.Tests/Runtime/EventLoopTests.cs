@@ -1,4 +1,5 @@
 using Mesh30K.Node.Runtime;
+using Mesh30K.Node.Tests.Links;
 using Mesh30K.Protocol.Identity;
 
 namespace Mesh30K.Node.Tests.Runtime;
@@ -96,7 +97,7 @@ public sealed class EventLoopTests
     public async Task Timers_fire_in_order_never_early_and_may_set_others()
     {
         var fired = new List<string>();
-        using var done = new ManualResetEventSlim();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         int early = 0;
         EventLoop<int[], string>? loop = null;
         Instant start = _clock.Now;
@@ -107,14 +108,14 @@ public sealed class EventLoopTests
                 fired.Add(timer);
                 if (timer == "20ms" && now < start.PlusMs(20)) early++;
                 if (timer == "20ms") loop!.SetTimer(now.PlusMs(5), "last");
-                if (timer == "last") done.Set();
+                if (timer == "last") done.TrySetResult();
             },
         });
         loop.SetTimer(start.PlusMs(20), "20ms");
         loop.SetTimer(start.PlusMs(10), "10ms");
         loop.SetTimer(start.PlusMs(3_600_000), "never");
         loop.Start();
-        Assert.True(done.Wait(Generous, TestContext.Current.CancellationToken));
+        await done.Task.WaitAsync(Generous, TestContext.Current.CancellationToken);
         Assert.True(await loop.StopAsync(Generous));
         Assert.Equal(["10ms", "20ms", "last"], fired);
         Assert.Equal(0, early);
@@ -130,7 +131,7 @@ public sealed class EventLoopTests
         var bug = await Assert.ThrowsAsync<InvalidOperationException>(() => loop.Completion.WaitAsync(Generous, TestContext.Current.CancellationToken));
         Assert.Equal("bad state", bug.Message);
         Assert.Equal(PostResult.Closed, loop.TryPost([2]));
-        Assert.True(SpinWait.SpinUntil(() => loop.Snapshot().State == EventLoopState.Faulted, Generous));
+        await LinkFixture.WaitAsync(() => loop.Snapshot().State == EventLoopState.Faulted, "the loop says so");
         Assert.Equal("event loop sector-loop stopped by a bug: bad state", loop.NotReadyBecause);
         await Assert.ThrowsAsync<InvalidOperationException>(() => loop.StopAsync(Generous));
     }
@@ -139,18 +140,18 @@ public sealed class EventLoopTests
     public async Task A_stop_whose_deadline_passes_says_so()
     {
         using var release = new ManualResetEventSlim();
-        using var entered = new ManualResetEventSlim();
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var loop = new EventLoop<int[], string>("loop", _clock, new Handler
         {
             Batch = _ =>
             {
-                entered.Set();
+                entered.TrySetResult();
                 release.Wait(Generous);
             },
         });
         loop.Start();
         loop.TryPost([1]);
-        Assert.True(entered.Wait(Generous, TestContext.Current.CancellationToken));
+        await entered.Task.WaitAsync(Generous, TestContext.Current.CancellationToken);
         Assert.False(await loop.StopAsync(TimeSpan.Zero));
         release.Set();
         Assert.True(await loop.StopAsync(Generous));
@@ -160,13 +161,13 @@ public sealed class EventLoopTests
     public async Task Two_loops_pass_a_batch_back_and_forth()
     {
         const int Rounds = 2_000;
-        using var done = new ManualResetEventSlim();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         EventLoop<int[], string>? ping = null, pong = null;
         ping = new EventLoop<int[], string>("ping", _clock, new Handler
         {
             Batch = batch =>
             {
-                if (batch[0] == Rounds) done.Set();
+                if (batch[0] == Rounds) done.TrySetResult();
                 else pong!.TryPost([batch[0] + 1]);
             },
         });
@@ -174,7 +175,7 @@ public sealed class EventLoopTests
         ping.Start();
         pong.Start();
         ping.TryPost([0]);
-        Assert.True(done.Wait(Generous, TestContext.Current.CancellationToken));
+        await done.Task.WaitAsync(Generous, TestContext.Current.CancellationToken);
         Assert.True(await ping.StopAsync(Generous));
         Assert.True(await pong.StopAsync(Generous));
     }

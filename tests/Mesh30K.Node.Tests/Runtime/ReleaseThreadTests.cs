@@ -17,7 +17,7 @@ public sealed class ReleaseThreadTests
         var clock = new MeshClock();
         var times = new int[All];
         int early = 0, released = 0;
-        using var done = new ManualResetEventSlim();
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var thread = new ReleaseThread<Send>("release", clock, (due, at) =>
         {
             foreach (Send send in due)
@@ -26,7 +26,7 @@ public sealed class ReleaseThreadTests
                 times[send.Id]++;
             }
 
-            if ((released += due.Length) == All) done.Set();
+            if ((released += due.Length) == All) done.TrySetResult();
         });
         Parallel.For(0, Producers, producer =>
         {
@@ -39,7 +39,7 @@ public sealed class ReleaseThreadTests
                 Assert.Equal(PostResult.Accepted, thread.Schedule(batch));
             }
         });
-        Assert.True(done.Wait(Generous, TestContext.Current.CancellationToken));
+        await done.Task.WaitAsync(Generous, TestContext.Current.CancellationToken);
         Assert.True(await thread.StopAsync(Generous));
         Assert.Equal(0, early);
         Assert.All(times, count => Assert.Equal(1, count));
@@ -54,15 +54,15 @@ public sealed class ReleaseThreadTests
     {
         var clock = new MeshClock();
         var seen = new ConcurrentQueue<int>();
-        using var first = new ManualResetEventSlim();
+        var first = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var thread = new ReleaseThread<Send>("release", clock, (due, _) =>
         {
             foreach (Send send in due) seen.Enqueue(send.Id);
-            first.Set();
+            first.TrySetResult();
         });
         thread.Schedule([new Send(clock.Now.PlusMs(3_600_000), 1)]);
         thread.Schedule([new Send(clock.Now.PlusMs(1), 2)]);
-        Assert.True(first.Wait(Generous, TestContext.Current.CancellationToken));
+        await first.Task.WaitAsync(Generous, TestContext.Current.CancellationToken);
         Assert.True(await thread.StopAsync(Generous));
         Assert.Equal([2], seen);
         Assert.Equal(1, thread.Snapshot().Pending);
@@ -93,16 +93,19 @@ public sealed class ReleaseThreadTests
         Assert.Equal(PostResult.Closed, thread.Schedule([new(clock.Now, 2)]));
     }
 
-    [Fact]
-    public void Sleep_never_ends_before_its_moment()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Sleep_never_ends_before_its_moment(bool ofSystem)
     {
-        var clock = new MeshClock();
+        var clock = new MeshClock(ofSystem ? TimeProvider.System : new PacedClock());
         for (int i = 0; i < 50; i++)
         {
-            Instant at = clock.Now.PlusMs(0.3);
+            double ms = i % 10 == 0 ? 6 : 0.3;
+            Instant at = clock.Now.PlusMs(ms);
             PreciseSleep.Until(clock, at);
             Assert.True(clock.Now >= at);
-            at = clock.Now.PlusMs(0.3);
+            at = clock.Now.PlusMs(ms);
             PreciseSleep.Until(clock, at, TimeSpan.FromMicroseconds(100));
             Assert.True(clock.Now >= at);
         }

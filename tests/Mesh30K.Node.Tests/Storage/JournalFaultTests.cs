@@ -68,16 +68,17 @@ public sealed class JournalFaultTests : IDisposable
     {
         FaultyDisk disk = new(new Random(1));
         GroupCommit commit = GroupCommit.Start(_box.Locked(new Heard(), files: disk), new GroupCommitOptions { QueueBytesMax = 100, WaitAtMost = TimeSpan.FromMilliseconds(50) });
-        using ManualResetEventSlim go = new(), syncing = new();
+        using ManualResetEventSlim go = new();
+        TaskCompletionSource syncing = new(TaskCreationOptions.RunContinuationsAsynchronously);
         disk.Fail = what =>
         {
             if (what != "sync") return null;
-            syncing.Set();
+            syncing.TrySetResult();
             go.Wait(TimeSpan.FromSeconds(60), CancellationToken.None);
             return null;
         };
         commit.Enqueue(1, "in the disk's hands"u8);
-        Assert.True(syncing.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        await syncing.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         long last = commit.Enqueue(1, new byte[40]);
         Assert.Equal("busy", Assert.Throws<JournalException>(() => commit.Enqueue(1, new byte[40])).Code);
         go.Set();

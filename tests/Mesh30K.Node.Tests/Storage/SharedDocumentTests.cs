@@ -1,6 +1,7 @@
 using System.Text;
 using Mesh30K.Consistency.Documents;
 using Mesh30K.Node.Storage;
+using Mesh30K.Node.Tests.Ledger.Group;
 
 namespace Mesh30K.Node.Tests.Storage;
 
@@ -53,7 +54,7 @@ public sealed class SharedDocumentTests : IDisposable
         const int threads = 4;
         const int savesEach = 50;
         File.WriteAllBytes(Log, Start);
-        await Task.WhenAll(Enumerable.Range(0, threads).Select(thread => Task.Run(() =>
+        await Task.WhenAll(Enumerable.Range(0, threads).Select(thread => HostGroup.ApartAsync(() =>
         {
             SharedDocument document = new(Log, DocumentType.Log) { WaitMax = TimeSpan.FromSeconds(30) };
             byte[] read = document.Read();
@@ -63,6 +64,7 @@ public sealed class SharedDocumentTests : IDisposable
                 Assert.True(report.Outcome is SaveOutcome.Written or SaveOutcome.Merged, report.ToString());
                 read = report.Content!;
             }
+            return true;
         })));
         string[] lines = File.ReadAllLines(Log);
         Assert.Equal((threads * savesEach) + 1, lines.Length);

@@ -88,7 +88,7 @@ internal sealed class PeerLink : IAsyncDisposable
             // Nothing comes this way but the end.
             if (await new LinkSocket(socket, 4_096).ReceiveAsync(_stop.Token).ConfigureAwait(false) is null) Tell(socket.CloseStatusDescription ?? "it closed the link");
         }
-        catch (Exception error) when (error is LinkFormatException || (error is WebSocketException or IOException or HttpRequestException or OperationCanceledException && !_stop.IsCancellationRequested))
+        catch (Exception error) when (error is LinkFormatException or WebSocketException or IOException or HttpRequestException || (error is OperationCanceledException && !_stop.IsCancellationRequested))
         {
             Tell(error is LinkFormatException ? error.Message : error.GetBaseException().Message);
         }

@@ -11,7 +11,7 @@ public sealed class OperationEndpointTests
     public async Task A_cascade_that_is_waited_for_answers_with_its_result()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        JsonElement o = await mesh.RunAsync("""{"cascade":"wave","verb":"act","payload":{"task":"x"},"target_in_ms":2000,"window_ms":400,"timeout_ms":5000,"priority":3}""");
+        JsonElement o = await mesh.RunAsync("""{"cascade":"wave","verb":"act","payload":{"task":"x"},"target_in_ms":2000,"window_ms":3000,"timeout_ms":8000,"priority":3}""");
         Assert.Equal(("ended", "SUCCESS", "wave", "act", 3), (Text(o, "state"), Text(o, "status"), Text(o, "cascade"), Text(o, "verb"), o.GetProperty("priority").GetInt32()));
         Assert.Equal("PROCEED", Text(o.GetProperty("decision"), "decision"));
         JsonElement counts = o.GetProperty("counts");
@@ -104,7 +104,7 @@ public sealed class OperationEndpointTests
     public async Task Who_lacks_a_capability_that_others_have_is_in_the_roster_with_the_conflict()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        string id = Text(await mesh.RunAsync("""{"required_capabilities":["vision"],"selector":{"agents":["edge-014","gpu-015"]},"strategy":"direct","window_ms":300,"timeout_ms":2000}"""), "operation_id");
+        string id = Text(await mesh.RunAsync("""{"required_capabilities":["vision"],"selector":{"agents":["edge-014","gpu-015"]},"strategy":"direct","window_ms":3000,"timeout_ms":5000}"""), "operation_id");
         JsonElement entry = Assert.Single((await mesh.GetAsync($"/v1/operations/{id}/roster")).GetProperty("roster").EnumerateArray());
         Assert.Equal(("edge-014", "CAPABILITY_MISMATCH"), (Text(entry, "agent_id"), Text(entry, "conflict_type")));
         Assert.Equal(("[\"vision\"]", "[\"route\"]"), (entry.GetProperty("expected_value").GetRawText(), entry.GetProperty("received_value").GetRawText()));
@@ -151,7 +151,7 @@ public sealed class OperationEndpointTests
     public async Task The_roster_names_who_did_not_make_it_and_why_in_pages()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        string id = Text(await mesh.RunAsync("""{"target_in_ms":4000,"window_ms":1500,"timeout_ms":7000}"""), "operation_id");
+        string id = Text(await mesh.RunAsync("""{"target_in_ms":4000,"window_ms":3000,"timeout_ms":8000}"""), "operation_id");
         JsonElement whole = await mesh.GetAsync($"/v1/operations/{id}/roster");
         Assert.Equal(14, whole.GetProperty("total").GetInt32());
         JsonElement late = await mesh.GetAsync($"/v1/operations/{id}/roster?reason=insufficient_lead_time&limit=1");
@@ -176,14 +176,14 @@ public sealed class OperationEndpointTests
     public async Task Answers_are_grouped_and_conflicts_counted()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        JsonElement asked = await mesh.RunAsync("""{"collect_answers":true,"window_ms":300,"timeout_ms":2000,"payload":"hash?"}""");
+        JsonElement asked = await mesh.RunAsync("""{"collect_answers":true,"window_ms":3000,"timeout_ms":5000,"payload":"hash?"}""");
         JsonElement answers = asked.GetProperty("answers");
         Assert.Equal(286, answers.GetProperty("kept").GetInt32());
         Assert.Equal(["\"a\"", "\"b\""], answers.GetProperty("groups").EnumerateArray().Select(g => Text(g, "value")));
         Assert.Equal(2, answers.GetProperty("conflict_types")[0].GetProperty("agents").GetInt32());
         JsonElement single = await mesh.GetAsync($"/v1/operations/{Text(asked, "operation_id")}/answers?limit=3");
         Assert.Equal((286, 3), (single.GetProperty("total").GetInt32(), single.GetProperty("answers").GetArrayLength()));
-        JsonElement sampled = await mesh.RunAsync("""{"selector":{"sample":10,"capability":"vision"},"window_ms":300,"timeout_ms":2000}""");
+        JsonElement sampled = await mesh.RunAsync("""{"selector":{"sample":10,"capability":"vision"},"window_ms":3000,"timeout_ms":5000}""");
         Assert.Equal(10, sampled.GetProperty("counts").GetProperty("targets").GetInt32());
     }
 
@@ -191,7 +191,7 @@ public sealed class OperationEndpointTests
     public async Task Agents_are_chosen_by_id()
     {
         await using MeshFixture mesh = await MeshFixture.StartAsync();
-        JsonElement direct = await mesh.RunAsync("""{"strategy":"direct","selector":{"agents":["edge-014","gpu-015"]},"window_ms":300,"timeout_ms":2000}""");
+        JsonElement direct = await mesh.RunAsync("""{"strategy":"direct","selector":{"agents":["edge-014","gpu-015"]},"window_ms":3000,"timeout_ms":5000}""");
         Assert.Equal((2, 2), (direct.GetProperty("counts").GetProperty("targets").GetInt32(), mesh.Link.Delivered));
     }
 

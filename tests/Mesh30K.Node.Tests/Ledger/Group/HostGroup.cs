@@ -4,6 +4,7 @@ using Mesh30K.Consistency.Strong.Ledger;
 using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger.Group;
 using Mesh30K.Node.Storage;
+using Mesh30K.Node.Tests.Runtime;
 using Mesh30K.Protocol.Identity;
 using Microsoft.Win32.SafeHandles;
 
@@ -226,8 +227,8 @@ internal sealed class TestDisk : JournalFiles
     }
 }
 
-/// <summary>The system's clock, whose date can be moved.</summary>
-internal sealed class TestClock : TimeProvider
+/// <summary>A clock whose date can be moved. A stall of the machine deposes no leader by it.</summary>
+internal sealed class TestClock : PacedClock
 {
     private long _ahead;
     private long _readings;

@@ -158,7 +158,7 @@ public sealed class RaftHostTests
     {
         await using HostGroup group = new(3);
         int leader = await group.LeaderAsync();
-        Assert.IsType<LedgerReply>(await group.AskAsync(leader, new LedgerCommand.AcquireLease("lock", "ana", TimeSpan.FromMilliseconds(200))));
+        Assert.IsType<LedgerReply>(await group.AskAsync(leader, new LedgerCommand.AcquireLease("lock", "ana", TimeSpan.FromSeconds(2))));
         Assert.Equal(1, (await group.StatusAsync(leader)).Counts.Leases);
         foreach (int server in group.Servers)
             await HostGroup.UntilAsync(async () => (await group.StatusAsync(server)).Counts.Leases == 0, $"the lease has ended at {server}");
@@ -175,11 +175,10 @@ public sealed class RaftHostTests
         DateTimeOffset before = (await group.StatusAsync(off)).LogTime;
         group.Clocks[off].Jump(TimeSpan.FromHours(5));
         await HostGroup.UntilAsync(async () => (await group.StatusAsync(off)).Role != RaftRole.Leader, "the lead is handed over");
-        int next = await group.LeaderAsync([.. group.Servers.Where(s => s != off)]);
-        // Until the third server answers, the new leader knows its own clock and the wrong one, and cannot tell which it is.
-        object answer = new();
-        await HostGroup.UntilAsync(async () => (answer = await group.PutAsync(next, "a", "1")) is LedgerReply || !Assert.IsType<LedgerRefusal>(answer).Why.Contains("clock", StringComparison.Ordinal), "the third clock is known");
-        Assert.IsType<LedgerReply>(answer);
+        // The new leader may know the wrong clock alone at first: of two that differ neither gives log time.
+        int next = 0;
+        await HostGroup.UntilAsync(
+            async () => await group.PutAsync(next = await group.LeaderAsync([.. group.Servers.Where(s => s != off)]), "a", "1") is LedgerReply, "the new leader has heard the third clock");
         Assert.InRange((await group.StatusAsync(next)).LogTime, before, before + TimeSpan.FromMinutes(2));
     }
 

@@ -5,10 +5,11 @@ using Mesh30K.Consistency.Strong.Raft;
 using Mesh30K.Node.Ledger;
 using Mesh30K.Node.Ledger.Group;
 using Mesh30K.Node.Ledger.Links;
+using Mesh30K.Node.Tests.Runtime;
 
 namespace Mesh30K.Node.Tests.Ledger.Links;
 
-/// <summary>Coordinators of one group on loopback, in this process, over real TLS.</summary>
+/// <summary>Coordinators of one group on loopback, in this process, over real TLS. A stall of the machine deposes no leader.</summary>
 internal sealed class CoordinatorFixture : IAsyncDisposable
 {
     internal static readonly TimeSpan Generous = TimeSpan.FromSeconds(30);
@@ -39,7 +40,7 @@ internal sealed class CoordinatorFixture : IAsyncDisposable
         RaftOptions raft = new() { ElectionMin = TimeSpan.FromMilliseconds(600), ElectionSpread = TimeSpan.FromMilliseconds(600) };
         _servers[number] = await CoordinatorServer.StartAsync(
             number,
-            new CoordinatorOptions { GroupDirectory = Folder, DataDirectory = Path.Combine(_folder.FullName, $"data-{number}"), Listen = listen, Host = new RaftHostOptions { Raft = raft }, Note = Note },
+            new CoordinatorOptions { GroupDirectory = Folder, DataDirectory = Path.Combine(_folder.FullName, $"data-{number}"), Listen = listen, Host = new RaftHostOptions { Raft = raft, Clock = new PacedClock() }, Note = Note },
             TestContext.Current.CancellationToken);
     }
 
