@@ -8,7 +8,7 @@ namespace Mesh30K.Cli.Tests.Agents;
 public sealed class ExampleAgentsTests
 {
     private const int Agents = 4;
-    private const int WindowMs = 3_000;
+    private const int WindowMs = 10_000;
     private const int TimeoutMs = 15_000;
 
     [Fact]
@@ -78,7 +78,7 @@ public sealed class ExampleAgentsTests
             await words.WroteAsync("connected as words-1");
             await AllReadyAsync(node, agents: 1);
             words.Freeze();
-            JsonElement without = await CascadeAsync(node, "\"not answered\"", timeoutMs: 4_000);
+            JsonElement without = await CascadeAsync(node, "\"not answered\"", timeoutMs: WindowMs);
             Assert.Equal((1, 0, 0, 1), Counts(without));
             foreach (int comeAgain in (int[])[1, 0])
             {
@@ -111,8 +111,8 @@ public sealed class ExampleAgentsTests
     }
 
     /// <summary>
-    /// Cascades until one brings all to READY, and says how many that took: an agent that has just joined may not be counted in its sector's summary yet, and how fast they
-    /// are is learned. What was sent is READY each time; none may be lost.
+    /// Cascades until one brings all to READY with one of them at T, and says how many that took: an agent that has just joined may not be counted in its sector's summary yet, how fast they are is
+    /// learned, and all are late when the machine stands still. What was sent is READY each time; none may be lost.
     /// </summary>
     private static async Task<int> AllReadyAsync(RunningNode node, int agents = Agents)
     {
@@ -122,16 +122,15 @@ public sealed class ExampleAgentsTests
             last = await CascadeAsync(node, "\"three small words\"");
             (int sent, int ready, int conflict, int transit) = Counts(last);
             Assert.True((ready, conflict, transit) == (sent, 0, 0), last.ToString());
-            if (ready == agents)
+            if (ready == agents && last.GetProperty("ready_by_target_rate").GetDouble() >= 1.0 / agents)
             {
                 Assert.Equal(1.0, last.GetProperty("window_hit_rate").GetDouble());
-                Assert.InRange(last.GetProperty("ready_by_target_rate").GetDouble(), 1.0 / agents, 1);
                 Assert.InRange(last.GetProperty("arrival").GetProperty("spread_ms").GetDouble(), agents > 1 ? 0.001 : 0, 2 * WindowMs);
                 return round;
             }
             await Task.Delay(500, TestContext.Current.CancellationToken);
         }
-        Assert.Fail($"never all READY: {last}");
+        Assert.Fail($"never all READY with one at T: {last}");
         return 0;
     }
 
