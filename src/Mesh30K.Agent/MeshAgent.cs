@@ -25,7 +25,8 @@ public sealed class MeshAgent : IAsyncDisposable
     /// <summary>Keys that live shorter than <see cref="RotateBefore"/> are not rotated without end.</summary>
     private static readonly TimeSpan RotateAtMostEvery = TimeSpan.FromMinutes(10);
 
-    private static readonly TimeSpan CloseWithin = TimeSpan.FromSeconds(2);
+    /// <summary>What was sent last is lost when the connection is broken off: longer than a busy machine lets a process stand still.</summary>
+    private static readonly TimeSpan CloseWithin = TimeSpan.FromSeconds(5);
 
     /// <summary>A session that held so long was a good one: the next pause is short again.</summary>
     private static readonly TimeSpan GoodSession = TimeSpan.FromSeconds(10);

@@ -28,7 +28,7 @@ public sealed class HostileInputTests
         {
             foreach ((string path, string what) in ((string, string)[])[(pipe, "a pipe"), ("/dev/zero", "a device")])
             {
-                CommandLineRun run = await CommandLineRun.OfAsync([.. command, path, "--json"]).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+                CommandLineRun run = await CommandLineRun.OfAsync([.. command, path, "--json"]).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
                 Assert.Equal(ExitCode.Usage, run.Exit);
                 Assert.Contains(what, run.Json().GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
             }
@@ -41,7 +41,7 @@ public sealed class HostileInputTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "file types are asked on Linux only");
         using TemporaryFolder folder = new();
         string fleet = folder.Write("fleet.yaml", "fleet: { service_trace: { file: /dev/zero, column: ms } }");
-        CommandLineRun run = await CommandLineRun.OfAsync("doctor", "--fleet", fleet).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        CommandLineRun run = await CommandLineRun.OfAsync("doctor", "--fleet", fleet).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.Equal(ExitCode.Usage, run.Exit);
         Assert.Contains("fleet.service_trace.file is a device: /dev/zero", run.Error, StringComparison.Ordinal);
     }

@@ -55,7 +55,7 @@ internal sealed class RunningNode : IAsyncDisposable
     public Task<CommandLineRun> RunAsync(params string[] args) => RunInAsync(Folder.FullName, args);
 
     public static Task<CommandLineRun> RunInAsync(string folder, params string[] args) =>
-        CommandLineRun.WithAsync(MeshCommandLine.Verbs(), folder, CancellationToken.None, args).WaitAsync(Generous, TestContext.Current.CancellationToken);
+        CommandLineRun.WithAsync(MeshCommandLine.Verbs(), folder, CancellationToken.None, args).WaitAsync(2 * Generous, TestContext.Current.CancellationToken);
 
     /// <summary>Asks the node to stop, as Ctrl-C does.</summary>
     public async Task<ExitCode> StopAsync()

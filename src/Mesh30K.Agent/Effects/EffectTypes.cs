@@ -31,6 +31,9 @@ public sealed record MeshEffectsOptions
     /// <summary>How long to wait while another one executes the same effect. Default 10 min.</summary>
     public TimeSpan WaitForOther { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a start that was cancelled is tried to be given back before the caller hears of it. Tests give it more.</summary>
+    internal TimeSpan GiveBackWithin { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Never shows the key.</summary>
     public override string ToString() => $"MeshEffectsOptions({Node}, {(Agent is null ? Principal ?? PrincipalOfOperators : "of an agent")})";
 

@@ -19,7 +19,6 @@ public sealed class MeshEffects : IDisposable
 {
     private const string TooLate = "the node answered too late for the lease";
 
-    private static readonly TimeSpan GiveBackWithin = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RenewAgainAfter = TimeSpan.FromSeconds(1);
 
     private readonly MeshEffectsOptions _options;
@@ -84,10 +83,10 @@ public sealed class MeshEffects : IDisposable
         }
     }
 
-    /// <summary>Asks again under the same name, which is given the same epoch. If that cannot be said within 2 s, the doubt begins when the lease ends.</summary>
+    /// <summary>Asks again under the same name, which is given the same epoch. If that cannot be said soon, the doubt begins when the lease ends.</summary>
     private async Task GiveBackAsync(StartBody start)
     {
-        using CancellationTokenSource within = new(GiveBackWithin);
+        using CancellationTokenSource within = new(_options.GiveBackWithin);
         try
         {
             ReplyBody reply = await AskAsync("start", start, EffectJson.Default.StartBody, EffectProblem.Unavailable, within.Token).ConfigureAwait(false);

@@ -180,13 +180,15 @@ internal sealed class MeshSession : IAsyncDisposable
     private async Task BeatAsync(Func<int> depth, CancellationToken cancel)
     {
         TimeSpan every = TimeSpan.FromMilliseconds(Math.Clamp(Welcome.HeartbeatMs, 100, 3_600_000));
+        SilenceWatch silence = new();
         while (true)
         {
             Instant stamp = _clock.Now;
-            _asked = (stamp, MeshClock.LocalTicks);
+            long sentTicks = MeshClock.LocalTicks;
+            _asked = (stamp, sentTicks);
             _ = TrySend(MeshCodec.Default.Encode(new HeartbeatMessage { AgentId = _self, Timestamp = stamp, QueueDepth = depth(), Clock = true }));
             await Task.Delay(every, cancel).ConfigureAwait(false);
-            if (MeshClock.LocalTicks - _pipe.LastReceivedTicks > (3 * every).Ticks) throw new SessionBrokenException($"the mesh was silent for {(3 * every).TotalSeconds:0.#} s");
+            if (silence.IsSilentAfter(sentTicks, _pipe.LastReceivedTicks)) throw new SessionBrokenException($"the mesh was silent for {SilenceWatch.UnansweredMax} heartbeats of {every.TotalSeconds:0.#} s");
         }
     }
 }

@@ -139,6 +139,9 @@ internal sealed class LedgerStatusCommand() : GroupVerb("status", "Show each ser
 /// <summary>Hands the lead over.</summary>
 internal sealed class LedgerTransferCommand : GroupVerb
 {
+    /// <summary>A leader gives a transfer up when the other one has not taken over within an election's time: where that stood still for a moment, another try takes it.</summary>
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
+
     private static readonly Backoff Pauses = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(500));
 
     private readonly Argument<int> _to = new("to") { Description = "The voter that is to lead" };
@@ -154,7 +157,7 @@ internal sealed class LedgerTransferCommand : GroupVerb
         if (to < 1) throw new CliException(new CliError(ExitCode.Usage, "bad_value", $"a server's number is at least 1, was {to}"));
         long from = Stopwatch.GetTimestamp();
         string? why = null;
-        bool asked = false;
+        long? askedAt = null;
         for (int failures = 0; atMost - Stopwatch.GetElapsedTime(from) is var left && left > TimeSpan.Zero; failures++)
         {
             if (BestOf(await AskAllAsync(client, TimeSpan.FromSeconds(1), run.Stop).ConfigureAwait(false)) is { Role: RaftRole.Leader } leader && leader.Server == to)
@@ -162,8 +165,12 @@ internal sealed class LedgerTransferCommand : GroupVerb
                 run.Output.Result(new { Leader = to, leader.Term }, console => Views.Line(console, $"Server {to} leads in term {leader.Term}."));
                 return ExitCode.Ok;
             }
-            if (!asked && (why = await client.TransferAsync(to, left, run.Stop).ConfigureAwait(false)) is not null) break;
-            asked = true;
+            if (why is not null) break; // refused, and not because it leads already
+            if (askedAt is null || Stopwatch.GetElapsedTime(askedAt.Value) > AskAgainAfter)
+            {
+                why = await client.TransferAsync(to, left, run.Stop).ConfigureAwait(false);
+                askedAt = Stopwatch.GetTimestamp();
+            }
             await Task.Delay(Pauses.Pause(failures, Random.Shared), run.Stop).ConfigureAwait(false);
         }
         return run.Output.Fail(new CliError(ExitCode.NotAchieved, "not_transferred", $"server {to} does not lead: {why ?? "the leader tried, and nothing came of it"}", "Is it a voter, reachable, and caught up? `mesh ledger status` shows it."));

@@ -124,11 +124,11 @@ public sealed class UpCommand : VerbCommand
         }
     }
 
-    /// <summary>A second node in the same data directory would hide the first from the commands.</summary>
+    /// <summary>A second node in the same data directory would hide the first from the commands. One that runs on a busy machine may take seconds to say so.</summary>
     private static async Task RefuseSecondAsync(string data, CancellationToken stop)
     {
         if (NodeStateFile.TryRead(NodeServer.StateFile(data)) is not { } state || !state.IsProcessAlive()) return;
-        using HttpClient http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(2) };
+        using HttpClient http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(10) };
         try
         {
             using HttpResponseMessage answer = await http.GetAsync(new Uri(new Uri(state.Address), "/healthz"), stop).ConfigureAwait(false);

@@ -26,9 +26,6 @@ internal static class EffectChild
     /// <summary>How long it may take to end after it was asked to.</summary>
     public static readonly TimeSpan EndWithin = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long to wait for the output's end once the command has ended: what it left running may hold the pipe open for ever.</summary>
-    private static readonly TimeSpan OutputWithin = TimeSpan.FromSeconds(1);
-
     /// <summary>Runs it. Never throws for what the command does.</summary>
     public static async Task<EffectOutcome> RunAsync(EffectChildOptions options, EffectContext context, CancellationToken cancel)
     {
@@ -48,7 +45,7 @@ internal static class EffectChild
             Task output = Task.Run(() => CopyAsync(process.StandardOutput.BaseStream, head, options.Live), CancellationToken.None);
             _ = FeedAsync(process.StandardInput, options.Input);
             string? stopped = await EndAsync(process, options.Timeout, options.KeepRunning ? CancellationToken.None : context.TakenOver, cancel).ConfigureAwait(false);
-            await Task.WhenAny(output, Task.Delay(OutputWithin, CancellationToken.None)).ConfigureAwait(false);
+            await OutputEnd.WaitAsync(output, TimeProvider.System).ConfigureAwait(false);
             if (!output.IsCompleted && head.IsBehind) head.Cut();
             return OutcomeOf(process.ExitCode, stopped, options.NotRunOn, head);
         }

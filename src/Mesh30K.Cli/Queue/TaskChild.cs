@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using Mesh30K.Cli.Client;
 using Mesh30K.Cli.Commands;
+using Mesh30K.Cli.Execution;
 
 namespace Mesh30K.Cli.Queue;
 
@@ -13,9 +14,6 @@ internal sealed class TaskChild : IDisposable
 {
     /// <summary>Characters of a line that is made of the output's end.</summary>
     private const int OutputCharsMax = 4_096;
-
-    /// <summary>How long to wait for the output's end once the command has ended: what it left running may hold the pipe open for ever.</summary>
-    private static readonly TimeSpan OutputWithin = TimeSpan.FromSeconds(1);
 
     private readonly Process _process;
     private readonly OutputTail _output;
@@ -80,7 +78,7 @@ internal sealed class TaskChild : IDisposable
     /// <summary>As <see cref="ResultAsync"/>, with the lines as they are; the output has one more character than was asked for when it was longer.</summary>
     public async Task<(int ExitCode, string Output, string Error)> TextAsync()
     {
-        await Task.WhenAny(Task.WhenAll(_output.Ended, _error.Ended), Task.Delay(OutputWithin)).ConfigureAwait(false);
+        await OutputEnd.WaitAsync(Task.WhenAll(_output.Ended, _error.Ended), TimeProvider.System).ConfigureAwait(false);
         return (_process.ExitCode, _output.Text, _error.Text);
     }
 

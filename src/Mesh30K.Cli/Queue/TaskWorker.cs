@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Mesh30K.Consistency.Causal;
 using Mesh30K.Consistency.Time;
@@ -93,15 +94,15 @@ internal sealed class TaskWorker(IQueue queue, TaskWorkerOptions options)
     {
         TimeSpan third = options.Lease / 3;
         TimeSpan look = third < LookEvery ? third : LookEvery;
-        TimeSpan unheld = TimeSpan.Zero;
+        long heldFrom = Stopwatch.GetTimestamp();
         while (!await child.EndedAsync(look, stop).ConfigureAwait(false))
         {
-            unheld += look;
             string? checkpoint = held.NewCheckpoint(options.Note);
-            if (checkpoint is null && unheld < third) continue;
+            if (checkpoint is null && Stopwatch.GetElapsedTime(heldFrom) < third) continue; // by the clock: on a busy machine a look takes longer than was asked for
+            long from = Stopwatch.GetTimestamp();
             ChannelCommand command = checkpoint is null ? new ChannelCommand.Renew(held.Id, held.Token, options.Lease) : new ChannelCommand.Checkpoint(held.Id, held.Token, checkpoint, options.Lease);
             if (!await TryAsync(command).ConfigureAwait(false)) return false;
-            unheld = TimeSpan.Zero;
+            heldFrom = from;
         }
         return true;
     }

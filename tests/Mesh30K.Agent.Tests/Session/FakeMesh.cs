@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
@@ -52,6 +53,9 @@ internal sealed class FakeMesh : IAsyncDisposable
 
     internal Instant? RotateBy { get; set; }
 
+    /// <summary>How often agents send heartbeats. They are answered while the test reads; seldom, so that a test that looks elsewhere is no silent mesh.</summary>
+    internal int HeartbeatMs { get; set; } = 60_000;
+
     /// <summary>Whether CHALLENGE repeats another nonce.</summary>
     internal bool WrongEcho { get; set; }
 
@@ -64,20 +68,31 @@ internal sealed class FakeMesh : IAsyncDisposable
 
     internal static FakeMesh Start()
     {
-        using TcpListener probe = new(IPAddress.Loopback, 0);
-        probe.Start();
-        int port = ((IPEndPoint)probe.LocalEndpoint).Port;
-        probe.Stop();
-        return new FakeMesh(port);
+        while (true)
+        {
+            using TcpListener probe = new(IPAddress.Loopback, 0);
+            probe.Start();
+            int port = ((IPEndPoint)probe.LocalEndpoint).Port;
+            probe.Stop();
+            try
+            {
+                return new FakeMesh(port);
+            }
+            catch (HttpListenerException)
+            {
+                // Somebody else took the port meanwhile.
+            }
+        }
     }
 
     /// <summary>The next connection that came through the handshake.</summary>
     internal async Task<FakeLink> LinkAsync() => await _links.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Generous, TestContext.Current.CancellationToken);
 
-    internal CoordinationMessage Order(int number, object payload, double targetInMs = 0, long ttlMs = 60_000, string? hash = null)
+    /// <param name="ageMs">How long ago it was made.</param>
+    internal CoordinationMessage Order(int number, object payload, double targetInMs = 0, long ttlMs = 60_000, string? hash = null, long ageMs = 0)
     {
         RawJson json = RawJson.Parse(JsonSerializer.Serialize(payload));
-        Instant now = Now;
+        Instant now = Now.PlusMs(-ageMs);
         return new CoordinationMessage
         {
             MessageId = MessageId.From(now.Ticks / Instant.TicksPerMs, (UInt128)number),
@@ -166,6 +181,7 @@ internal sealed class FakeMesh : IAsyncDisposable
     private async Task ConnectAsync(HttpListenerContext context)
     {
         Connections++;
+        long from = Stopwatch.GetTimestamp();
         WebSocket socket = (await context.AcceptWebSocketAsync(null)).WebSocket;
         _sockets.Add(socket);
         try
@@ -173,7 +189,7 @@ internal sealed class FakeMesh : IAsyncDisposable
             byte[] buffer = new byte[65_536];
             ValueWebSocketReceiveResult first = await socket.ReceiveAsync(buffer.AsMemory(), _stop.Token);
             HelloMessage hello = (HelloMessage)MeshCodec.Default.Decode(buffer.AsSpan(0, first.Count)).Message!;
-            FakeLink link = new(this, socket, hello.AgentId, ++_epoch);
+            FakeLink link = new(this, socket, context.Response.Abort, hello.AgentId, ++_epoch);
             if (Refusals.TryDequeue(out (RefusedMessage Refused, bool Signed) refusal))
             {
                 if (refusal.Signed) await link.SendAsync(refusal.Refused);
@@ -183,14 +199,15 @@ internal sealed class FakeMesh : IAsyncDisposable
             }
             await link.SendAsync(new ChallengeMessage { Echo = WrongEcho ? "AAAAAAAAAAAAAAAAAAAAAA" : hello.Nonce, Nonce = "bWVzaC1ub25jZS1oZXJl", Time = Now });
             if (await link.ReadAsync(_stop.Token) is not ProofMessage { Echo: "bWVzaC1ub25jZS1oZXJl" }) return;
+            link.RoundTripMsAtMost = Stopwatch.GetElapsedTime(from).TotalMilliseconds;
             await link.SendAsync(new WelcomeMessage
             {
                 AgentId = hello.AgentId,
                 AgentClass = ImpedanceClass.Persistent,
                 ClusterId = default,
                 Capabilities = [],
-                HeartbeatMs = 300,
-                IdleMs = 10_000,
+                HeartbeatMs = HeartbeatMs,
+                IdleMs = 3 * HeartbeatMs,
                 Redelivered = 0,
                 RotateBy = RotateBy,
             });
@@ -204,7 +221,7 @@ internal sealed class FakeMesh : IAsyncDisposable
 }
 
 /// <summary>One connection of the fake mesh.</summary>
-internal sealed class FakeLink(FakeMesh mesh, WebSocket socket, AgentId agent, long epoch)
+internal sealed class FakeLink(FakeMesh mesh, WebSocket socket, Action abort, AgentId agent, long epoch)
 {
     private readonly FrameGate _gate = new(agent.Value, mesh.MeshId, epoch, (id, _) => mesh.AgentKeys.Find(key => key.Id == id));
     private readonly Queue<WireMessage> _came = new();
@@ -213,6 +230,9 @@ internal sealed class FakeLink(FakeMesh mesh, WebSocket socket, AgentId agent, l
 
     /// <summary>The last frame as it went out.</summary>
     internal byte[] LastFrame { get; private set; } = [];
+
+    /// <summary>What the handshake took in all, and so the round trip by which the agent has set its clock at most: half of that is its error at most.</summary>
+    internal double RoundTripMsAtMost { get; set; }
 
     /// <summary>Which key signed the last frame of the agent.</summary>
     internal KeyId LastKey { get; private set; }
@@ -272,8 +292,12 @@ internal sealed class FakeLink(FakeMesh mesh, WebSocket socket, AgentId agent, l
         where T : WireMessage =>
         Assert.IsType<T>(await ReadAsync(TestContext.Current.CancellationToken).WaitAsync(FakeMesh.Generous, TestContext.Current.CancellationToken));
 
-    /// <summary>The connection is gone without a word, as by a cut cable.</summary>
-    internal void Break() => socket.Abort();
+    /// <summary>The connection is gone without a BYE, and the agent's machine is told so: an aborted WebSocket alone leaves it open.</summary>
+    internal void Break()
+    {
+        socket.Abort();
+        abort();
+    }
 }
 
 /// <summary>A call of /v1/effects as it came.</summary>

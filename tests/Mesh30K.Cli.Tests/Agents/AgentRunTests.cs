@@ -46,7 +46,7 @@ public sealed class AgentRunTests
         Assert.StartsWith("DATA_CONTRADICTION: ", told, StringComparison.Ordinal);
         Assert.Contains("the sums differ", told, StringComparison.Ordinal);
 
-        JsonElement hung = await OperationAsync(node, "hang", "--ttl", "3000");
+        JsonElement hung = await OperationAsync(node, "hang", "--ttl", "8000", "--window", "8000", "--timeout", "10000");
         Assert.Equal(1, Count(hung, "transit"));
         int pid = int.Parse(await File.ReadAllTextAsync(Path.Combine(node.Folder.FullName, "pid"), TestContext.Current.CancellationToken), CultureInfo.InvariantCulture);
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
@@ -67,7 +67,7 @@ public sealed class AgentRunTests
     }
 
     private static async Task<JsonElement> OperationAsync(RunningNode node, string payload, params string[] more) =>
-        (await node.RunAsync(["ask", payload, "--capability", "script", "--planner", "fire-now", "--window", "2000", "--timeout", "5000", "--json", .. more])).Json();
+        (await node.RunAsync(["ask", payload, "--capability", "script", "--planner", "fire-now", "--json", .. more.Length > 0 ? more : ["--window", "20000", "--timeout", "30000"]])).Json();
 
     private static int Count(JsonElement operation, string state) => operation.GetProperty("counts").GetProperty(state).GetInt32();
 }

@@ -8,8 +8,8 @@ namespace Mesh30K.Cli.Tests.Agents;
 public sealed class ExampleAgentsTests
 {
     private const int Agents = 4;
-    private const int WindowMs = 3_000;
-    private const int TimeoutMs = 15_000;
+    private const int WindowMs = 20_000;
+    private const int TimeoutMs = 25_000;
 
     [Fact]
     public async Task Agents_in_four_languages_are_READY_at_T_and_one_that_is_killed_is_in_TRANSIT_and_receives_once_when_it_is_back()
@@ -41,7 +41,7 @@ public sealed class ExampleAgentsTests
             await hashes.WroteAsync("is begun", times: hashes.Count("is READY") + 1);
             hashes.Kill();
             JsonElement without = await broken;
-            Assert.Equal((4, 3, 0, 1), Counts(without));
+            await AssertCountsAsync(node, (4, 3, 0, 1), without);
             Assert.InRange(without.GetProperty("total_ms").GetDouble(), 0, TimeoutMs + WindowMs);
 
             hashes.Dispose();
@@ -78,8 +78,8 @@ public sealed class ExampleAgentsTests
             await words.WroteAsync("connected as words-1");
             await AllReadyAsync(node, agents: 1);
             words.Freeze();
-            JsonElement without = await CascadeAsync(node, "\"not answered\"", timeoutMs: 4_000);
-            Assert.Equal((1, 0, 0, 1), Counts(without));
+            JsonElement without = await CascadeAsync(node, "\"not answered\"", 8_000, "--planner", "fire-now"); // sent at once: the learned planner may find that T is too near
+            await AssertCountsAsync(node, (1, 0, 0, 1), without);
             foreach (int comeAgain in (int[])[1, 0])
             {
                 words.Kill();
@@ -111,8 +111,8 @@ public sealed class ExampleAgentsTests
     }
 
     /// <summary>
-    /// Cascades until one brings all to READY, and says how many that took: an agent that has just joined may not be counted in its sector's summary yet, and how fast they
-    /// are is learned. What was sent is READY each time; none may be lost.
+    /// Cascades until one brings all to READY with one of them at T, and says how many that took: an agent that has just joined may not be counted in its sector's summary yet, how fast they are is
+    /// learned, and all are late when the machine stands still. What was sent is READY each time; none may be lost.
     /// </summary>
     private static async Task<int> AllReadyAsync(RunningNode node, int agents = Agents)
     {
@@ -120,24 +120,23 @@ public sealed class ExampleAgentsTests
         for (int round = 1; round <= 30; round++)
         {
             last = await CascadeAsync(node, "\"three small words\"");
-            (int sent, int ready, int conflict, int transit) = Counts(last);
-            Assert.True((ready, conflict, transit) == (sent, 0, 0), last.ToString());
-            if (ready == agents)
+            (int sent, int ready, _, _) = Counts(last);
+            await AssertCountsAsync(node, (sent, sent, 0, 0), last);
+            if (ready == agents && last.GetProperty("ready_by_target_rate").GetDouble() >= 1.0 / agents)
             {
                 Assert.Equal(1.0, last.GetProperty("window_hit_rate").GetDouble());
-                Assert.InRange(last.GetProperty("ready_by_target_rate").GetDouble(), 1.0 / agents, 1);
                 Assert.InRange(last.GetProperty("arrival").GetProperty("spread_ms").GetDouble(), agents > 1 ? 0.001 : 0, 2 * WindowMs);
                 return round;
             }
             await Task.Delay(500, TestContext.Current.CancellationToken);
         }
-        Assert.Fail($"never all READY: {last}");
+        Assert.Fail($"never all READY with one at T: {last}");
         return 0;
     }
 
     /// <summary>With the default planner, the learned one; the window is as wide as a loaded machine needs.</summary>
-    private static async Task<JsonElement> CascadeAsync(RunningNode node, string payload, int timeoutMs = TimeoutMs) =>
-        (await node.RunAsync("cascade", "--capability", "example", "--payload", payload, "--window", $"{WindowMs}", "--timeout", $"{timeoutMs}", "--json")).Json();
+    private static async Task<JsonElement> CascadeAsync(RunningNode node, string payload, int timeoutMs = TimeoutMs, params string[] more) =>
+        (await node.RunAsync(["cascade", "--capability", "example", "--payload", payload, "--window", $"{Math.Min(WindowMs, timeoutMs)}", "--timeout", $"{timeoutMs}", "--json", .. more])).Json();
 
     internal static int FreePort()
     {
@@ -150,6 +149,14 @@ public sealed class ExampleAgentsTests
     {
         JsonElement counts = operation.GetProperty("counts");
         return (counts.GetProperty("sent").GetInt32(), counts.GetProperty("ready").GetInt32(), counts.GetProperty("conflict").GetInt32(), counts.GetProperty("transit").GetInt32());
+    }
+
+    /// <summary>Fails with what each agent did.</summary>
+    private static async Task AssertCountsAsync(RunningNode node, (int Sent, int Ready, int Conflict, int Transit) expected, JsonElement operation)
+    {
+        if (Counts(operation) == expected) return;
+        CommandLineRun roster = await node.RunAsync("operation", operation.GetProperty("operation_id").GetString()!, "--roster", "--json");
+        Assert.Fail($"{Counts(operation)} of {expected}: {operation}\n{roster.Out}");
     }
 
     private static string Repository(string path)

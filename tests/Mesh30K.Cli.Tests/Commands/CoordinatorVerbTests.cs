@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Mesh30K.Cli.Verify;
 using Mesh30K.Cli.Verify.Cluster;
 using Mesh30K.Node.Ledger;
 
@@ -48,6 +49,21 @@ public sealed class CoordinatorVerbTests : IDisposable
         Assert.Equal("4", Numbers(await OkAsync("ledger", "members"), "learners"));
         await OkAsync("ledger", "members", "remove", "4", "--yes");
         Assert.Equal("1 2 3", Numbers(await OkAsync("ledger", "members"), "voters"));
+    }
+
+    /// <summary>The leader gives a transfer up after an election's time; the verb asks again while it has time.</summary>
+    [Fact]
+    public async Task The_lead_is_handed_over_to_a_server_that_stood_still_for_a_moment()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "stops a process by a signal");
+        await StartGroupAsync();
+        int leader = await LeaderAsync();
+        ServerProcess next = _servers[leader % 3];
+        LinuxCalls.Send(next.Pid, LinuxCalls.Signal.Stop);
+        Task<JsonElement> transfer = OkAsync("ledger", "transfer", $"{(leader % 3) + 1}");
+        await Task.WhenAny(transfer, Task.Delay(2_500, Cancel));
+        LinuxCalls.Send(next.Pid, LinuxCalls.Signal.Continue);
+        Assert.Equal((leader % 3) + 1, (await transfer).GetProperty("leader").GetInt32());
     }
 
     [Fact]
@@ -106,14 +122,14 @@ public sealed class CoordinatorVerbTests : IDisposable
 
     private async Task<JsonElement> OkAsync(params string[] args)
     {
-        CommandLineRun run = await RunAsync([.. args, "--ledger", "group", "--timeout", "20", "--json"]);
+        CommandLineRun run = await RunAsync([.. args, "--ledger", "group", "--timeout", "60", "--json"]);
         Assert.True(run.Exit == ExitCode.Ok, run.Out + run.Error);
         return run.Json();
     }
 
     private async Task<string> CodeAsync(params string[] args)
     {
-        CommandLineRun run = await RunAsync([.. args, "--ledger", "group", "--json"]);
+        CommandLineRun run = await RunAsync([.. args, "--ledger", "group", .. args.Contains("--timeout") ? (string[])[] : ["--timeout", "60"], "--json"]);
         Assert.NotEqual(ExitCode.Ok, run.Exit);
         return run.Json().GetProperty("error").GetProperty("code").GetString()!;
     }

@@ -4,6 +4,9 @@ namespace Mesh30K.Cli.Tests.Commands;
 
 public sealed class NodeVerbTests
 {
+    /// <summary>What is answered counts also when the machine stands still for seconds; it ends when all have answered.</summary>
+    private static readonly string[] Patient = ["--window", "20000", "--timeout", "30000"];
+
     [Fact]
     public async Task Every_verb_answers_with_one_object()
     {
@@ -20,10 +23,10 @@ public sealed class NodeVerbTests
         Assert.Equal(id, (await Json(node, ExitCode.Ok, "operation", id)).GetProperty("operation_id").GetString());
         JsonElement roster = await Json(node, ExitCode.Ok, "operation", id, "--roster", "--reason", "insufficient_lead_time", "--limit", "3");
         Assert.Equal((10, 3), (roster.GetProperty("total").GetInt32(), roster.GetProperty("roster").GetArrayLength()));
-        JsonElement asked = await Json(node, null, "ask", "What is your context hash?", "--sample", "10", "--class", "edge");
+        JsonElement asked = await Json(node, null, ["ask", "What is your context hash?", "--sample", "10", "--class", "edge", .. Patient]);
         Assert.Equal(10, asked.GetProperty("counts").GetProperty("targets").GetInt32());
         Assert.Equal(1, asked.GetProperty("answers").GetProperty("groups_total").GetInt32());
-        JsonElement told = await Json(node, ExitCode.Ok, "broadcast", "Market closed early today", "--class", "edge", "--timeout", "1500");
+        JsonElement told = await Json(node, ExitCode.Ok, "broadcast", "Market closed early today", "--class", "edge", "--timeout", "8000");
         Assert.Equal(("broadcast", "fire-now", 200), (told.GetProperty("strategy").GetString(), told.GetProperty("planner").GetString(), told.GetProperty("counts").GetProperty("sent").GetInt32()));
         Assert.Equal(3, (await Json(node, ExitCode.Ok, "operations")).GetProperty("operations").GetArrayLength());
         Assert.Equal(10, (await Json(node, ExitCode.Ok, "agents", "--class", "human")).GetProperty("total").GetInt32());
@@ -40,7 +43,7 @@ public sealed class NodeVerbTests
         await using RunningNode node = await RunningNode.StartAsync();
         Assert.Contains("300 / 300 active (100.0%)", (await node.RunAsync("status", "--verbose")).Out, StringComparison.Ordinal);
         Assert.Contains("targets", (await node.RunAsync("cascade", "--strategy", "priority-first")).Out, StringComparison.Ordinal);
-        Assert.Contains("10 responses", (await node.RunAsync("ask", "hash?", "--sample", "10", "--class", "edge")).Out, StringComparison.Ordinal);
+        Assert.Contains("10 responses", (await node.RunAsync(["ask", "hash?", "--sample", "10", "--class", "edge", .. Patient])).Out, StringComparison.Ordinal);
         Assert.Contains("200 of 200 agents", (await node.RunAsync("broadcast", "x", "--dry-run", "--class", "edge")).Out, StringComparison.Ordinal);
         Assert.Contains("priority-first sync", (await node.RunAsync("operations")).Out, StringComparison.Ordinal);
         CommandLineRun agents = await node.RunAsync("agents", "--limit", "2", "--sort", "impedance");

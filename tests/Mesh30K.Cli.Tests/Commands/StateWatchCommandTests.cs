@@ -4,6 +4,8 @@ namespace Mesh30K.Cli.Tests.Commands;
 
 public sealed class StateWatchCommandTests
 {
+    private static readonly TimeSpan Generous = TimeSpan.FromSeconds(60);
+
     private const string A = "- [ ] [seq:1@ana] a\n";
     private const string B = "- [ ] [seq:2@bob] b\n";
     private const string C = "- [ ] [seq:3@cleo] c\n";
@@ -90,11 +92,7 @@ public sealed class StateWatchCommandTests
 
     private static async Task UntilAsync(Func<bool> holds)
     {
-        for (int i = 0; i < 400; i++)
-        {
-            if (holds()) return;
-            await Task.Delay(25, TestContext.Current.CancellationToken);
-        }
-        Assert.Fail("did not come about within 10 s");
+        for (long from = Stopwatch.GetTimestamp(); !holds(); await Task.Delay(25, TestContext.Current.CancellationToken))
+            Assert.True(Stopwatch.GetElapsedTime(from) < Generous, "did not come about");
     }
 }

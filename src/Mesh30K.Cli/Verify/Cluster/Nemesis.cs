@@ -83,11 +83,13 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients, Action<s
             await ended.Ending!.ConfigureAwait(false);
             _running.Remove(ended);
             if (ended.NeedsProcess) _busy.ExceptWith(ended.Servers);
-            Tell($"ended {ended.Fault.Name} of {string.Join(", ", ended.Servers)}");
+            Tell(clients.History.NowNs, $"ended {ended.Fault.Name} of {string.Join(", ", ended.Servers)}");
         }
     }
 
-    private TimeSpan Elapsed(long fromNs) => TimeSpan.FromMicroseconds((clients.History.NowNs - fromNs) / 1e3);
+    private TimeSpan Elapsed(long fromNs) => Between(fromNs, clients.History.NowNs);
+
+    private static TimeSpan Between(long fromNs, long untilNs) => TimeSpan.FromMicroseconds((untilNs - fromNs) / 1e3);
 
     private async Task BeginAsync(PlannedFault fault, long fromNs, CancellationToken stop)
     {
@@ -109,16 +111,17 @@ internal sealed class Nemesis(ICluster cluster, ClusterClients clients, Action<s
         bool alone = _running.Count == 0;
         await CauseAsync(running, stop).ConfigureAwait(false);
         if (isLeader && alone && fault.Kind == FaultKind.Kill) clients.Meter.Died(running.CausedNs);
-        running.EndsAt = Elapsed(fromNs) + (fault.Until - fault.At);
+        long beganNs = clients.History.NowNs;
+        running.EndsAt = Between(fromNs, beganNs) + (fault.Until - fault.At);
         if (needsProcess) _busy.UnionWith(servers);
         _running.Add(running);
         string name = fault.HitsLeader && !isLeader ? (fault with { HitsLeader = false }).Name : fault.Name;
         if (fault.HitsLeader && !isLeader) Missed++;
         _counts[name] = _counts.GetValueOrDefault(name) + 1;
-        Tell($"{name} of {string.Join(", ", servers)}");
+        Tell(beganNs, $"{name} of {string.Join(", ", servers)}");
     }
 
-    private void Tell(string what) => tell(string.Create(CultureInfo.InvariantCulture, $"t={clients.History.NowNs / 1e9:F3}s {what}"));
+    private void Tell(long atNs, string what) => tell(string.Create(CultureInfo.InvariantCulture, $"t={atNs / 1e9:F3}s {what}"));
 
     private async Task CauseAsync(Running running, CancellationToken stop)
     {

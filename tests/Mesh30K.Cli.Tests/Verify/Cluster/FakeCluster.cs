@@ -121,12 +121,12 @@ internal sealed class FakeCluster(int servers, PlantedFault planted) : ICluster
         return Task.CompletedTask;
     }
 
-    /// <summary>How long a server takes to start.</summary>
-    public TimeSpan StartsIn { get; init; }
+    /// <summary>What a server waits for before it has started.</summary>
+    public Func<Task> Starting { get; init; } = static () => Task.CompletedTask;
 
     public async Task StartAsync(int server, CancellationToken stop)
     {
-        await Task.Delay(StartsIn, stop);
+        await Starting().WaitAsync(stop);
         lock (_gate) Rise(server, $"start {server}");
     }
 

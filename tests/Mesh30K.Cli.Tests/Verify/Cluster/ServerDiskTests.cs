@@ -26,7 +26,7 @@ public sealed class ServerDiskTests
                 DiskSync.Data(file);
                 if (round == 2) disk.Stall();
                 RandomAccess.Write(file, new byte[50], before + 100);
-                syncing = round == 2 ? Task.Run(() => Synced(file)) : Task.FromResult(false);
+                syncing = round == 2 ? SyncedAsync(file) : Task.FromResult(false);
                 if (round == 2) await Assert.ThrowsAsync<TimeoutException>(() => syncing.WaitAsync(TimeSpan.FromMilliseconds(300), TestContext.Current.CancellationToken));
                 disk.CutPower();
                 // The sync that was under way says that it failed; a kernel that said otherwise would make liars of servers that keep their word.
@@ -46,11 +46,14 @@ public sealed class ServerDiskTests
         using SafeFileHandle file = File.OpenHandle(Path.Combine(disk.Folder, "log"), FileMode.Create, FileAccess.Write);
         disk.Stall();
         RandomAccess.Write(file, new byte[100], 0);
-        Task<bool> syncing = Task.Run(() => Synced(file));
+        Task<bool> syncing = SyncedAsync(file);
         await Assert.ThrowsAsync<TimeoutException>(() => syncing.WaitAsync(TimeSpan.FromMilliseconds(300), TestContext.Current.CancellationToken));
         disk.GoOn();
         Assert.True(await syncing);
     }
+
+    /// <summary>On a thread of its own: it waits for the disk.</summary>
+    private static Task<bool> SyncedAsync(SafeFileHandle file) => Task.Factory.StartNew(() => Synced(file), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static bool Synced(SafeFileHandle file)
     {
