@@ -43,7 +43,8 @@ public sealed class NodeVerbTests
         await using RunningNode node = await RunningNode.StartAsync();
         Assert.Contains("300 / 300 active (100.0%)", (await node.RunAsync("status", "--verbose")).Out, StringComparison.Ordinal);
         Assert.Contains("targets", (await node.RunAsync("cascade", "--strategy", "priority-first")).Out, StringComparison.Ordinal);
-        Assert.Contains("10 responses", (await node.RunAsync(["ask", "hash?", "--sample", "10", "--class", "edge", .. Patient])).Out, StringComparison.Ordinal);
+        // Which of the ten answer is the simulated network's matter: it loses some, and which depends on the moments of the sends.
+        Assert.Matches("(^|[^0-9])([1-9]|10) responses?:", (await node.RunAsync(["ask", "hash?", "--sample", "10", "--class", "edge", .. Patient])).Out);
         Assert.Contains("200 of 200 agents", (await node.RunAsync("broadcast", "x", "--dry-run", "--class", "edge")).Out, StringComparison.Ordinal);
         Assert.Contains("priority-first sync", (await node.RunAsync("operations")).Out, StringComparison.Ordinal);
         CommandLineRun agents = await node.RunAsync("agents", "--limit", "2", "--sort", "impedance");
