@@ -29,7 +29,7 @@ public sealed class ExampleAgentsTests
 
             await AllReadyAsync(node);
 
-            CommandLineRun asked = await node.RunAsync("ask", "three small words", "--capability", "example");
+            CommandLineRun asked = await node.RunAsync("ask", "three small words", "--capability", "example", "--window", $"{WindowMs}", "--timeout", $"{TimeoutMs}");
             Assert.Contains("3 words, 17 characters", asked.Out, StringComparison.Ordinal);
             Assert.Contains("0 lines, 3 words, sha256", asked.Out, StringComparison.Ordinal);
             Assert.Contains("\"lines\": 1, \"words\": 3, \"characters\": 17", asked.Out, StringComparison.Ordinal);
