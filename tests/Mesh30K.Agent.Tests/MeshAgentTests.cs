@@ -211,17 +211,19 @@ public sealed class MeshAgentTests
     public async Task Stopped_it_ends_what_it_does_answers_and_says_bye()
     {
         await using AgentFixture agent = new();
-        TaskCompletionSource started = new();
+        TaskCompletionSource started = new(), goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
         agent.Handler = async (_, _) =>
         {
             started.SetResult();
-            await Task.Delay(200, CancellationToken.None); // the stop comes amid the work, unless the machine stands still
+            await goOn.Task.WaitAsync(FakeMesh.Generous, CancellationToken.None);
             return WorkResult.Ready("done");
         };
         FakeLink link = await agent.ConnectedAsync(agent.Options with { StopWithin = FakeMesh.Generous });
         await link.SendAsync(agent.Mesh.Order(1, 1));
         await started.Task.WaitAsync(FakeMesh.Generous, TestContext.Current.CancellationToken);
-        await agent.StopAsync();
+        Task stopping = agent.StopAsync();
+        goOn.SetResult(); // the stop has come amid the work
+        await stopping;
         Assert.Equal("done", (await link.NextAsync<AcknowledgeMessage>()).Result);
         Assert.False((await link.NextAsync<ByeMessage>()).Leave);
         await Assert.ThrowsAsync<WebSocketException>(() => link.NextAsync<WireMessage>());

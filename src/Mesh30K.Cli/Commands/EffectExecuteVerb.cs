@@ -70,7 +70,7 @@ public abstract class EffectExecuteVerb : EffectVerb
             return exit;
         }
         if (output is not null) ShowOutput(run, output, result.IsReplay);
-        if (output is { Truncated: true }) run.Output.Note($"mesh: the output was longer than {RecordedOutput.BytesMax} bytes; what is recorded and replayed is its beginning");
+        if (output is { Truncated: true }) run.Output.Note($"mesh: the output was not kept whole (at most {RecordedOutput.BytesMax} bytes are, of what could be read); what is recorded and replayed is its beginning");
         if (result.IsReplay) run.Output.Detail($"replayed: {request.Key} ran before, under the epoch {result.Effect?.Epoch}");
         if (result.Message.Length > 0) run.Output.Note($"mesh: {request.Key}: {result.Message}");
         if (Hint(result.Ending, request) is { } hint) run.Output.Note($"      {hint}");

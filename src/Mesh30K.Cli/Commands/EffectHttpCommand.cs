@@ -98,7 +98,7 @@ public sealed class EffectHttpCommand : EffectExecuteVerb
         string name = colon > 0 ? given[..colon].Trim() : "";
         bool isName = name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal));
         if (!isName || given.Any(char.IsControl)) throw Bad("--header must be \"Name: value\" on one line");
-        if (!Ascii.IsValid(given)) throw Bad($"--header {name} has a value that is not in ASCII, which no header can have");
+        if (!Ascii.IsValid(given)) throw Bad($"--header {name} has a value that is not in ASCII, which no header can have: write it in ASCII, such as percent-encoded");
         if (name.Equals(EffectHttp.KeyHeader, StringComparison.OrdinalIgnoreCase)) throw Bad($"--header {EffectHttp.KeyHeader} is set by mesh, to the key");
         return (name, given[(colon + 1)..].Trim());
     }

@@ -10,7 +10,7 @@ namespace Mesh30K.Cli.Execution;
 /// </summary>
 /// <param name="ExitCode">With which the command ended; 0 for HTTP and for a person's word.</param>
 /// <param name="Status">The HTTP status; null for a command.</param>
-/// <param name="Truncated">Whether there was more than <see cref="BytesMax"/>: its beginning is kept.</param>
+/// <param name="Truncated">Whether there was more than <see cref="BytesMax"/>, or may have been more than was read: its beginning is kept.</param>
 internal sealed record RecordedOutput(int ExitCode, int? Status, bool Truncated)
 {
     /// <summary>Bytes of output that are kept: the ledger's bound less room for the line.</summary>

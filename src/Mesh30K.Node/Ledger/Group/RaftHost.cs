@@ -78,7 +78,7 @@ public sealed partial class RaftHost : IRaftJournalWatcher, IAsyncDisposable
 
     internal ServerId Self => _machine.Self;
 
-    /// <summary>Messages of other servers that found no room in line.</summary>
+    /// <summary>Messages of other servers that found no room in line, and messages to them that found none while they waited for the disk.</summary>
     internal long Dropped => Volatile.Read(ref _dropped);
 
     /// <summary>
